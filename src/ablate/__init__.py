@@ -1,0 +1,3 @@
+"""Config-driven ablations of vision-language models."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,147 @@
+"""The config boundary: from a composed Hydra configuration to typed dataclasses, or one clear line."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from ablate.config.errors import ConfigError, nearest
+from ablate.config.schema import RunConfig
+
+_ADAPTER = TypeAdapter(RunConfig)
+_SCALAR_NAMES = ("bool", "int", "float", "str")
+_WORDS = {
+    "too_short": "at least one item",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+}
+
+
+def read_run_config(config: DictConfig) -> RunConfig:
+    """Check a composed configuration and return it typed.
+
+    Raises:
+        ConfigError: If anything is missing, unknown, of the wrong type or out of range; one line
+        names all of it.
+    """
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    try:
+        values = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_missing_value(error)) from error
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        given = {str(key): value for key, value in (values if isinstance(values, dict) else {}).items()}
+        lines = [_explain(detail, given) for detail in error.errors() if not _follows(detail, own)]
+        raise ConfigError(" ".join(dict.fromkeys(lines))) from error
+
+
+def to_plain(run: RunConfig) -> dict[str, Any]:
+    """Return the configuration as plain dictionaries and lists, ready for YAML or JSON."""
+    plain: dict[str, Any] = _ADAPTER.dump_python(run, mode="json")
+    return plain
+
+
+def flat_keys(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """List every dotted key of nested mappings, groups included."""
+    keys = []
+    for key, value in values.items():
+        keys.append(f"{prefix}{key}")
+        if isinstance(value, Mapping):
+            keys.extend(flat_keys(value, f"{prefix}{key}."))
+    return keys
+
+
+def nearest_key(given: str, keys: Iterable[str]) -> str | None:
+    """Return the key most like `given`, comparing whole keys first and last parts second."""
+    keys = list(keys)
+    whole = nearest(given, keys)
+    if whole is not None:
+        return whole
+    by_last_part = {key.rsplit(".", 1)[-1]: key for key in keys}
+    last = nearest(given.rsplit(".", 1)[-1], by_last_part)
+    return by_last_part[last] if last else None
+
+
+def _missing_value(error: OmegaConfBaseException) -> str:
+    """Explain a `???` that was not filled in, or an interpolation that leads nowhere."""
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} has no value. Fix: give one, as in {error.full_key}=..."
+    first_line = str(error).splitlines()[0].rstrip(".")
+    return f"{first_line} (key: {error.full_key})."
+
+
+def _follows(detail: ErrorDetails, config: DictConfig) -> bool:
+    """Tell whether a wrong value only follows another key, which has an error of its own."""
+    node: Any = config
+    for part in detail["loc"]:
+        if not OmegaConf.is_dict(node) or part not in node:
+            continue
+        if OmegaConf.is_interpolation(node, str(part)):
+            return True
+        node = node[part]
+    return False
+
+
+def _explain(detail: ErrorDetails, values: Mapping[str, Any]) -> str:
+    """Say in one sentence what was given, what is allowed and the fix."""
+    key = ".".join(_location(detail, values))
+    if detail["type"] == "unexpected_keyword_argument":
+        match = nearest_key(key, [k for k in _known_keys(values) if k != key])
+        hint = f" Did you mean '{match}'?" if match else ""
+        return f"Unknown key '{key}'.{hint}"
+    if detail["type"] == "string_pattern_mismatch":
+        pattern = detail["ctx"]["pattern"]
+        return f"{key} is {detail['input']!r}; allowed: a text that matches {pattern}."
+    if detail["type"] in ("missing", "missing_argument"):
+        return f"{key} is missing. Fix: add it to the config file that this group comes from."
+    if detail["type"] == "union_tag_invalid":
+        context = detail["ctx"]
+        match = nearest(str(context["tag"]), _quoted(context["expected_tags"]))
+        hint = f" Did you mean '{match}'?" if match else ""
+        tag_key = f"{key}.{str(context['discriminator']).strip(chr(39))}"
+        return f"Unknown {tag_key} '{context['tag']}'.{hint} Available: {context['expected_tags']}."
+    if detail["type"] == "literal_error":
+        match = nearest(
+            str(detail["input"]), _quoted(detail["ctx"]["expected"].replace(" or ", ","))
+        )
+        hint = f" Did you mean '{match}'?" if match else ""
+        return f"{key} is {detail['input']!r}.{hint} Allowed: {detail['ctx']['expected']}."
+    allowed = _WORDS.get(detail["type"]) or detail["msg"].removeprefix("Input should be ")
+    return f"{key} is {detail['input']!r}; allowed: {allowed}. Fix: give {key} such a value."
+
+
+def _location(detail: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
+    """Return the keys that lead to an error, without pydantic's own names for union members."""
+    keys = []
+    node: Any = values
+    for part in detail["loc"]:
+        if (isinstance(node, Mapping) and part in node) or (
+            isinstance(part, int) and isinstance(node, list)
+        ):
+            node = node[part]
+        elif part in _SCALAR_NAMES or (
+            isinstance(node, Mapping) and part in (node.get("name"), node.get("kind"))
+        ):
+            continue
+        keys.append(str(part))
+    return keys
+
+
+def _known_keys(values: Mapping[str, Any]) -> list[str]:
+    """List the keys the configuration has, plus those of the run itself."""
+    fields = [field.name for field in dataclasses.fields(RunConfig)]
+    return [*flat_keys({key: value for key, value in values.items() if key in fields}), *fields]
+
+
+def _quoted(names: str) -> list[str]:
+    return [name.strip().strip("'") for name in names.split(",")]
