@@ -1,0 +1,144 @@
+"""Which images are held out, which are trained on, and in which session; and their decoding."""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ablate.config.errors import ConfigError
+from ablate.data.types import ImageSource, LabelledImages
+
+_IMAGES_PER_CHUNK = 256
+
+
+def few_shot_indices(labels: Sequence[int], shots: int, seed: int) -> list[int]:
+    """Draw `shots` images of every class.
+
+    Every class is drawn on its own, and a smaller draw with the same seed is part of a larger
+    one: 5 shots are among the 20.
+
+    Args:
+        labels: Class index of every image.
+        shots: Images per class.
+        seed: Seed of the draw.
+
+    Returns:
+        Positions in `labels`, class by class.
+
+    Raises:
+        ConfigError: If a class has too few images.
+    """
+    members = _by_class(labels)
+    check_shots(labels, shots, {label: str(label) for label in members})
+    drawn = []
+    for label in sorted(members):
+        drawn += _shuffled(members[label], f"shots/{seed}/{label}")[:shots]
+    return drawn
+
+
+def check_shots(labels: Sequence[int], shots: int, class_names: dict[int, str]) -> None:
+    """Raise a ConfigError that names the class with the fewest images if it has too few."""
+    members = _by_class(labels)
+    fewest = min(class_names, key=lambda label: (len(members[label]), label))
+    n = len(members[fewest])
+    if n < shots:
+        fix = f"Lower data.shots to at most {n}, or add images" if n else "Add images"
+        raise ConfigError(
+            f"data.shots={shots}, but class '{class_names[fewest]}' has only {n} training images."
+            f" {fix}."
+        )
+
+
+def stratified_split(
+    labels: Sequence[int], test_fraction: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """Hold out the same share of every class.
+
+    A class of n images gives round(n * test_fraction) of them to the test part, but at least one,
+    and keeps at least one for training.
+
+    Args:
+        labels: Class index of every image; every class has two images or more.
+        test_fraction: Share that is held out.
+        seed: Seed of the split.
+
+    Returns:
+        Positions of the training part and of the test part, each in ascending order.
+    """
+    train, test = [], []
+    for label, positions in _by_class(labels).items():
+        n_test = min(max(1, round(len(positions) * test_fraction)), len(positions) - 1)
+        shuffled = _shuffled(positions, f"split/{seed}/{label}")
+        test += shuffled[:n_test]
+        train += shuffled[n_test:]
+    return sorted(train), sorted(test)
+
+
+def class_sessions(
+    n_classes: int, n_sessions: int, seed: int | None = None
+) -> tuple[tuple[int, ...], ...]:
+    """Split the classes over continual-learning sessions as evenly as possible.
+
+    Args:
+        n_classes: Number of classes.
+        n_sessions: Number of sessions; the first ones get one class more where it does not divide.
+        seed: Seed that shuffles the classes; None keeps their order.
+
+    Returns:
+        The class indices of every session.
+
+    Raises:
+        ConfigError: If there are more sessions than classes.
+    """
+    if n_sessions > n_classes:
+        raise ConfigError(
+            f"data.sessions={n_sessions} is more than the {n_classes} classes to split over them."
+            f" Lower data.sessions to at most {n_classes}."
+        )
+    classes = list(range(n_classes))
+    if seed is not None:
+        classes = _shuffled(classes, f"sessions/{seed}")
+    size, n_larger = divmod(n_classes, n_sessions)
+    ends = [(i + 1) * size + min(i + 1, n_larger) for i in range(n_sessions)]
+    return tuple(tuple(classes[start:end]) for start, end in zip([0, *ends], ends, strict=False))
+
+
+def decode(
+    source: ImageSource,
+    indices: Sequence[int],
+    vlm_resize: Callable[[Sequence[Image.Image]], Tensor],
+) -> LabelledImages:
+    """Decode and resize images once, to be held in memory.
+
+    Args:
+        source: The split to read from.
+        indices: At least one position in it.
+        vlm_resize: `VisionLanguageModel.resize`: images to uint8 `[n, 3, height, width]`.
+
+    Returns:
+        The images in the order of `indices`. Full-size images exist for one chunk at a time.
+    """
+    starts = range(0, len(indices), _IMAGES_PER_CHUNK)
+    chunks = [indices[start : start + _IMAGES_PER_CHUNK] for start in starts]
+    labels, ids = source.labels, source.ids
+    return LabelledImages(
+        pixels=torch.cat([vlm_resize(source.images(chunk)) for chunk in chunks]),
+        labels=torch.tensor([labels[index] for index in indices], dtype=torch.long),
+        ids=tuple(ids[index] for index in indices),
+    )
+
+
+def _by_class(labels: Sequence[int]) -> defaultdict[int, list[int]]:
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for position, label in enumerate(labels):
+        members[int(label)].append(position)
+    return members
+
+
+def _shuffled(values: Sequence[int], seed: str) -> list[int]:
+    shuffled = list(values)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled

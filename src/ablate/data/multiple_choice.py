@@ -1,0 +1,50 @@
+"""Classification turned into multiple-choice questions."""
+
+import random
+import string
+from collections.abc import Sequence
+
+from ablate.data.types import LabelledImages, MultipleChoiceItem
+
+LETTERS = string.ascii_uppercase
+LETTERS_INSTRUCTION = "Answer with the option's letter from the given choices directly."
+
+
+def multiple_choice_items(
+    images: LabelledImages, class_names: Sequence[str], question: str, n_options: int, seed: int
+) -> list[MultipleChoiceItem]:
+    """Ask for the class of every image, with options drawn for each image on its own.
+
+    An image's options depend on the seed and its id alone, so a subset of the images, or the same
+    images in another order, is asked the same questions.
+
+    Args:
+        images: The images with their labels.
+        class_names: One readable name per class, all different.
+        question: The question whose answer is a class name.
+        n_options: Options of a question; all classes where there are fewer.
+        seed: Seed of the draw.
+
+    Returns:
+        One item per image, in the order of the images.
+    """
+    items = []
+    for row, (id_, label) in enumerate(zip(images.ids, images.labels.tolist(), strict=True)):
+        draw = random.Random(f"{seed}/{id_}")
+        others = [index for index in range(len(class_names)) if index != label]
+        options = [label, *draw.sample(others, min(n_options - 1, len(others)))]
+        draw.shuffle(options)
+        names = tuple(class_names[index] for index in options)
+        items.append(MultipleChoiceItem(id_, row, question, names, options.index(label)))
+    return items
+
+
+def letters_question(question: str, options: Sequence[str]) -> str:
+    """Write the options under a question and ask for a letter (LoRSU's prompt, without `<image>`).
+
+    Args:
+        question: The question alone.
+        options: At most 26 answer texts.
+    """
+    lines = [f"{letter}. {text}" for letter, text in zip(LETTERS, options, strict=False)]
+    return "\n".join([question, *lines, LETTERS_INSTRUCTION])

@@ -1,0 +1,80 @@
+"""Measures over plain lists, all of them fractions; None where nothing was measured."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share of right answers with what is needed to judge it.
+
+    Attributes:
+        value: Share of right answers in 0..1; None without items.
+        n: Items it was measured on.
+        standard_error: Of `value`; None without items.
+    """
+
+    value: float | None
+    n: int
+    standard_error: float | None
+
+
+def accuracy(predictions: Sequence[int | None], answers: Sequence[int]) -> Accuracy:
+    """Count right predictions; an item without a prediction is wrong.
+
+    Chance level: 1 / options for multiple choice, 1 / classes for classification.
+
+    Raises:
+        ValueError: If the lists differ in length.
+    """
+    n = len(answers)
+    right = sum(p == a for p, a in zip(predictions, answers, strict=True))
+    if n == 0:
+        return Accuracy(None, 0, None)
+    return Accuracy(right / n, n, standard_error(right / n, n))
+
+
+def standard_error(fraction: float, n: int) -> float | None:
+    """Return the binomial standard error sqrt(p (1 - p) / n) of a share `p` of `n` items.
+
+    It is 0 at p = 0 and p = 1, where it says little for small n.
+    """
+    return math.sqrt(fraction * (1 - fraction) / n) if n else None
+
+
+def target_improvement(before: float | None, after: float | None) -> float | None:
+    """Return after - before on the data that was trained on (LoRSU's TI, as a fraction).
+
+    Chance level: 0 is an update without effect.
+    """
+    return None if before is None or after is None else after - before
+
+
+def control_change(pairs: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """Average after - before over the control data sets (LoRSU's CC, as a fraction).
+
+    Every data set counts the same whatever its size; negative is forgetting, 0 is an update
+    without effect. Data sets without both values are left out.
+
+    Args:
+        pairs: (before, after) of every control data set.
+
+    Returns:
+        The mean, or None when no pair is complete.
+    """
+    changes = [change for pair in pairs if (change := target_improvement(*pair)) is not None]
+    return math.fsum(changes) / len(changes) if changes else None
+
+
+def centred_accuracy(accuracy: float | None, chance: float) -> float | None:
+    """Return (accuracy - chance) / (1 - chance): 0 at chance, 1 when all is right (DCLM).
+
+    Args:
+        accuracy: Share of right answers.
+        chance: Share of right answers by guessing, below 1.
+
+    Returns:
+        The centred accuracy, negative below chance; None without an accuracy.
+    """
+    return None if accuracy is None else (accuracy - chance) / (1 - chance)

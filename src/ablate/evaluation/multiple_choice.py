@@ -1,0 +1,164 @@
+"""Multiple-choice questions answered by the whole vision-language model, in batches."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+from torch import Tensor
+from transformers import GenerationConfig
+
+from ablate.config.schema import Scoring
+from ablate.data.multiple_choice import LETTERS, LETTERS_INSTRUCTION, letters_question
+from ablate.data.types import MultipleChoiceItem
+from ablate.evaluation.inference import inference
+from ablate.evaluation.likelihood import log_likelihoods
+from ablate.evaluation.prompts import ImageTokens, Prompt, PromptBatch, embed
+from ablate.models.vlm import VisionLanguageModel
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said to one item.
+
+    Attributes:
+        prediction: Index of the chosen option; None when nothing could be read from the answer.
+        scores: Log-likelihood of every option; empty for a generated answer.
+        text: The generated answer; None where options were scored.
+    """
+
+    prediction: int | None
+    scores: tuple[float, ...]
+    text: str | None
+
+
+def answer_items(
+    vlm: VisionLanguageModel,
+    pixels: Tensor | None,
+    items: Sequence[MultipleChoiceItem],
+    scoring: Scoring,
+    batch_size: int,
+    max_new_tokens: int,
+    on_batch: Callable[[int], None] | None = None,
+) -> list[Answer]:
+    """Answer multiple-choice questions, with or without images.
+
+    `letters`: the options stand in the prompt, and the letter with the highest log-probability
+    after it is the answer (LoRSU's prompt; the same choice as greedy decoding whenever that
+    begins with a letter). `answers`: the prompt holds the question alone, and the option whose
+    text has the highest log-likelihood, end token included, is the answer; no correction for
+    length. `generate`: the prompt of `letters`, greedy decoding, the first letter that stands
+    alone.
+
+    Args:
+        vlm: The model; its training mode is put back afterwards.
+        pixels: uint8 `[n, 3, height, width]`, the images the items refer to; None for text only.
+        items: The questions.
+        scoring: How an answer is read from the model.
+        batch_size: Items per forward pass; changes speed and memory only.
+        max_new_tokens: Longest generated answer.
+        on_batch: Called with the number of items answered in every batch.
+
+    Returns:
+        One answer per item, in the order of `items`.
+    """
+    answers: dict[int, Answer] = {}
+    with inference(vlm):
+        prompts = _encode_prompts(vlm, items, scoring)
+        continuations = _Continuations(vlm)
+        image_tokens = ImageTokens(vlm, pixels)
+        order = _order(prompts)
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = embed(vlm, [prompts[index] for index in chosen], image_tokens)
+            asked = [items[index] for index in chosen]
+            if scoring == "generate":
+                texts = _generate(vlm, batch, max_new_tokens)
+                found = [_from_text(t, i) for t, i in zip(texts, asked, strict=True)]
+            else:
+                of = continuations.letters if scoring == "letters" else continuations.texts
+                scores = log_likelihoods(vlm, batch, [of(item) for item in asked])
+                found = [_from_scores(row) for row in scores]
+            answers.update(zip(chosen, found, strict=True))
+            if on_batch is not None:
+                on_batch(len(chosen))
+    return [answers[index] for index in range(len(items))]
+
+
+def letter_in(text: str, n_options: int) -> int | None:
+    """Return the index of the first option letter that stands alone in `text`, if there is one."""
+    match = re.search(rf"\b[A-{LETTERS[n_options - 1]}]\b", text)
+    return LETTERS.index(match[0]) if match else None
+
+
+class _Continuations:
+    """Token ids of the options as they continue the prompt, each text encoded once."""
+
+    def __init__(self, vlm: VisionLanguageModel) -> None:
+        self._vlm = vlm
+        self._encode = lru_cache(maxsize=None)(vlm.answer_ids)
+
+    def letters(self, item: MultipleChoiceItem) -> list[list[int]]:
+        # Every such prompt ends with the instruction, so a letter's ids are the same for all.
+        return [self._encode(LETTERS_INSTRUCTION, LETTERS[i]) for i in range(len(item.options))]
+
+    def texts(self, item: MultipleChoiceItem) -> list[list[int]]:
+        end = [self._vlm.tokenizer.eos_token_id]
+        with_image = item.image is not None
+        return [self._encode(item.question, text, with_image) + end for text in item.options]
+
+
+def _encode_prompts(
+    vlm: VisionLanguageModel, items: Sequence[MultipleChoiceItem], scoring: Scoring
+) -> list[Prompt]:
+    encode = lru_cache(maxsize=None)(vlm.prompt_ids)
+    prompts = []
+    for item in items:
+        in_full = letters_question(item.question, item.options)
+        question = item.question if scoring == "answers" else in_full
+        prompts.append(Prompt(encode(question, item.image is not None), item.image))
+    return prompts
+
+
+def _order(prompts: Sequence[Prompt]) -> list[int]:
+    """Sort by length to save padding, longest first, the prompts on one image side by side.
+
+    Longest first shows in the first batch whether the memory suffices.
+    """
+    longest: dict[int, int] = {}
+    for prompt in prompts:
+        if prompt.image is not None:
+            longest[prompt.image] = max(len(prompt.ids), longest.get(prompt.image, 0))
+
+    def key(index: int) -> tuple[int, int]:
+        prompt = prompts[index]
+        if prompt.image is None:
+            return -len(prompt.ids), -1
+        return -longest[prompt.image], prompt.image
+
+    return sorted(range(len(prompts)), key=key)
+
+
+def _from_scores(scores: Sequence[float]) -> Answer:
+    if any(math.isnan(score) for score in scores):
+        return Answer(None, tuple(scores), None)
+    return Answer(max(range(len(scores)), key=scores.__getitem__), tuple(scores), None)
+
+
+def _from_text(text: str, item: MultipleChoiceItem) -> Answer:
+    return Answer(letter_in(text, len(item.options)), (), text)
+
+
+def _generate(vlm: VisionLanguageModel, batch: PromptBatch, max_new_tokens: int) -> list[str]:
+    end = vlm.tokenizer.eos_token_id
+    # transformers types `generate` for a protocol that its own models do not satisfy.
+    ids = cast("Any", vlm.llava).generate(
+        inputs_embeds=batch.embeddings,
+        attention_mask=batch.mask,
+        generation_config=GenerationConfig(
+            do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end, pad_token_id=end
+        ),
+    )
+    return [text.strip() for text in vlm.tokenizer.batch_decode(ids, skip_special_tokens=True)]

@@ -1,0 +1,1 @@
+"""Vision-language models: their files, loading, device and precision."""

@@ -1,0 +1,106 @@
+"""The files a model is made of: found, named and checked before any weight is loaded."""
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from transformers.utils.hub import cached_file
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import ModelConfig
+
+SHIPPED = "tiny:"
+SHIPPED_FOLDER = Path(__file__).parent / "tiny"
+
+
+def locate(name: str) -> str:
+    """Turn a configured model name into what `from_pretrained` takes: `tiny:` names a folder inside the package."""
+    if name.startswith(SHIPPED):
+        return str(SHIPPED_FOLDER / name.removeprefix(SHIPPED))
+    return name
+
+
+@lru_cache
+def read_config(name: str, revision: str | None) -> dict[str, Any]:
+    """Read a model's config.json.
+
+    Raises:
+        ConfigError: If there is no such model, here or on the hub.
+    """
+    place = locate(name)
+    try:
+        file = cached_file(place, "config.json", revision=revision)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f"Model '{name}' has no readable config.json: {reason} "
+            f"Fix: give a folder or hub id in model.llava and model.clip."
+        ) from error
+    assert file is not None
+    config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    return config
+
+
+def n_attention_heads(model: ModelConfig) -> int:
+    """Return how many attention heads a block of the model's image encoder has."""
+    vision = read_config(model.llava, model.revision)["vision_config"]
+    return int(vision.get("num_attention_heads", 16))
+
+
+def check_weights(model: ModelConfig) -> None:
+    """Check the weight files of a local model: each opens, and the shipped ones have the right hash.
+
+    Raises:
+        ConfigError: If a file is damaged or missing; the line names it.
+    """
+    for name in (model.llava, model.clip):
+        folder = Path(locate(name))
+        if not folder.is_dir():
+            continue
+        files = sorted(folder.glob("*.safetensors"))
+        if not files:
+            raise ConfigError(
+                f"Model folder {folder} holds no .safetensors file. Fix: save one there."
+            )
+        for file in files:
+            _check_file(file)
+
+
+def _check_file(file: Path) -> None:
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            tensors.keys()
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(
+            f"Weights file {file} is damaged ({error}). Fix: download or build it again."
+        ) from error
+    if file.is_relative_to(SHIPPED_FOLDER):
+        expected = json.loads((SHIPPED_FOLDER / "sha256.json").read_text(encoding="utf-8"))
+        given = hashlib.sha256(file.read_bytes()).hexdigest()
+        if given != expected[file.relative_to(SHIPPED_FOLDER).as_posix()]:
+            raise ConfigError(
+                f"Weights file {file} is damaged (its hash is not the shipped one). "
+                f"Fix: reinstall ablate-vlm."
+            )
+
+
+@lru_cache
+def fingerprint(name: str, revision: str | None) -> str:
+    """Hash what identifies a model's weights, wherever they lie.
+
+    A local folder is identified by its config and the content of its weight files, a hub model by
+    its id and revision.
+    """
+    folder = Path(locate(name))
+    digest = hashlib.sha256()
+    if not folder.is_dir():
+        digest.update(f"{name}@{revision}".encode())
+        return digest.hexdigest()
+    digest.update((folder / "config.json").read_bytes())
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,60 @@
+"""From a model's configuration to a frozen `VisionLanguageModel` on its device."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import (
+    AutoTokenizer,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    LlavaForConditionalGeneration,
+)
+from transformers.utils import logging as transformers_logging
+
+from ablate.config.schema import ModelConfig
+from ablate.models.compute import Compute
+from ablate.models.files import locate
+from ablate.models.vlm import VisionLanguageModel
+
+
+def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
+    """Load a model, frozen and in evaluation mode.
+
+    Args:
+        config: Which model.
+        compute: Device and type of its weights.
+
+    Returns:
+        LLaVA and CLIP on one shared image encoder; no parameter requires a gradient.
+    """
+    llava_place, clip_place = locate(config.llava), locate(config.clip)
+    revision = config.revision or "main"
+    options: dict[str, Any] = {"revision": revision, "use_safetensors": True}
+    with _quiet():
+        vlm = VisionLanguageModel(
+            LlavaForConditionalGeneration.from_pretrained(
+                llava_place, dtype=compute.frozen_dtype, **options
+            ),
+            CLIPModel.from_pretrained(clip_place, dtype=compute.frozen_dtype, **options),
+            AutoTokenizer.from_pretrained(llava_place, revision=revision),
+            AutoTokenizer.from_pretrained(clip_place, revision=revision),
+            CLIPImageProcessorPil.from_pretrained(llava_place, revision=revision),
+            config.prompt,
+        )
+    return vlm.requires_grad_(False).to(compute.device).eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence load reports: the CLIP file's own vision tower is dropped on purpose."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    with torch.no_grad():
+        try:
+            yield
+        finally:
+            transformers_logging.set_verbosity(verbosity)
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,150 @@
+"""A LLaVA model and the CLIP model around the image encoder that both share."""
+
+import re
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPModel,
+    LlavaForConditionalGeneration,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+)
+
+
+class VisionLanguageModel(nn.Module):
+    """LLaVA and CLIP on one image encoder: training the encoder moves both.
+
+    Attributes:
+        llava: The vision-language model; answers questions.
+        clip: The contrastive model; `clip.vision_model` is LLaVA's vision tower, the same module.
+        tokenizer: The language model's tokenizer.
+        clip_tokenizer: The CLIP text tower's tokenizer.
+        image_processor: The encoder's own PIL preprocessing.
+        prompt: Conversation with `<image>` and `{question}` in it.
+    """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
+
+    def __init__(
+        self,
+        llava: LlavaForConditionalGeneration,
+        clip: CLIPModel,
+        tokenizer: PreTrainedTokenizerBase,
+        clip_tokenizer: PreTrainedTokenizerBase,
+        image_processor: CLIPImageProcessorPil,
+        prompt: str,
+    ) -> None:
+        """Join the two models: CLIP's own vision tower is replaced by LLaVA's."""
+        super().__init__()
+        self.llava = llava
+        self.clip = clip
+        self.clip.vision_model = llava.model.vision_tower
+        self.tokenizer = tokenizer
+        self.clip_tokenizer = clip_tokenizer
+        self.image_processor = image_processor
+        self.prompt = prompt
+        mean = torch.tensor(image_processor.image_mean).view(1, 3, 1, 1)
+        std = torch.tensor(image_processor.image_std).view(1, 3, 1, 1)
+        self.register_buffer("pixel_mean", mean, persistent=False)
+        self.register_buffer("pixel_std", std, persistent=False)
+
+    @property
+    def vision_tower(self) -> nn.Module:
+        """The image encoder that LLaVA and CLIP share."""
+        return cast("nn.Module", self.llava.model.vision_tower)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's weights are."""
+        return self.llava.device
+
+    @property
+    def n_image_tokens(self) -> int:
+        """Tokens that one image takes in the language model's input."""
+        vision = cast("PreTrainedConfig", self.llava.config.vision_config)
+        n_patches = (vision.image_size // vision.patch_size) ** 2
+        keeps_class_token = self.llava.config.vision_feature_select_strategy == "full"
+        return int(n_patches + keeps_class_token)
+
+    @property
+    def n_blocks_read(self) -> int:
+        """Encoder blocks that LLaVA's features come through; -2 leaves the last one out."""
+        n_blocks = int(cast("PreTrainedConfig", self.llava.config.vision_config).num_hidden_layers)
+        layers = self.llava.config.vision_feature_layer
+        layers = [layers] if isinstance(layers, int) else layers
+        return max(layer if layer >= 0 else n_blocks + 1 + layer for layer in layers)
+
+    def resize(self, images: Sequence[Image.Image]) -> Tensor:
+        """Resize and crop images as the encoder expects, without normalising.
+
+        Returns:
+            uint8 `[n, 3, height, width]` on the CPU.
+        """
+        batch = self.image_processor(
+            list(images), do_rescale=False, do_normalize=False, return_tensors="pt"
+        )
+        pixels: Tensor = batch["pixel_values"]
+        return pixels.to(torch.uint8)
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Move uint8 pixels `[n, 3, height, width]` to the model's device and normalise them."""
+        scaled = pixels.to(self.device, torch.float32) / 255.0
+        return (scaled - self.pixel_mean) / self.pixel_std
+
+    def prompt_ids(self, question: str, with_image: bool = True) -> list[int]:
+        """Encode the conversation up to where the answer begins, one id for every image token.
+
+        Args:
+            question: What is asked.
+            with_image: False leaves `<image>` and the space or newline behind it out.
+        """
+        text = self._conversation(question, self.n_image_tokens if with_image else 0)
+        return list(self.tokenizer(text)["input_ids"])
+
+    def answer_ids(self, question: str, answer: str, with_image: bool = True) -> list[int]:
+        """Encode `answer` as it continues the prompt of `question`, without an end token."""
+        text = self._conversation(question, int(with_image))
+        whole = list(self.tokenizer(f"{text} {answer}")["input_ids"])
+        return whole[len(self.tokenizer(text)["input_ids"]) :]
+
+    def _conversation(self, question: str, n_image_tokens: int) -> str:
+        """Fill the prompt with a question and `n_image_tokens` image tokens."""
+        if n_image_tokens:
+            image = self.tokenizer.convert_ids_to_tokens([self.llava.config.image_token_id])
+            prompt = self.prompt.replace("<image>", "".join(image) * n_image_tokens)
+        else:
+            prompt = re.sub(r"<image>\s?", "", self.prompt)
+        return prompt.replace("{question}", question)
+
+    def image_tokens(self, pixel_values: Tensor) -> Tensor:
+        """Project images into the language model's space.
+
+        Args:
+            pixel_values: Normalised `[batch, 3, height, width]`.
+
+        Returns:
+            `[batch, n_image_tokens, language_width]`.
+        """
+        return torch.stack(
+            tuple(self.llava.get_image_features(pixel_values=pixel_values).pooler_output)
+        )
+
+    def clip_image_features(self, pixel_values: Tensor) -> Tensor:
+        """Embed normalised images `[batch, 3, height, width]` as unit vectors `[batch, width]`."""
+        pooled = self.clip.vision_model(pixel_values=pixel_values).pooler_output
+        return functional.normalize(self.clip.visual_projection(pooled), dim=-1)
+
+    def clip_text_features(self, texts: Sequence[str]) -> Tensor:
+        """Embed texts as unit vectors `[n, width]`."""
+        tokens = self.clip_tokenizer(
+            list(texts), padding=True, truncation=True, return_tensors="pt"
+        ).to(self.device)
+        pooled = self.clip.text_model(**tokens).pooler_output
+        return functional.normalize(self.clip.text_projection(pooled), dim=-1)
