@@ -1,0 +1,56 @@
+"""The `ablate` command: it picks a subcommand and imports nothing heavy before it must."""
+
+import sys
+
+from ablate import __version__
+
+HELP = """\
+ablate - config-driven ablations of vision-language models
+
+usage: ablate COMMAND [ARGUMENTS]
+
+  run     make the runs of an ablation, or a single one     ablate run +ablation=rank
+  list    show what there is to choose from                 ablate list methods
+
+  ablate run --help     groups, keys and their values
+  ablate --version      print the version
+
+exit codes: 0 all runs ok, 1 a run failed, 2 a mistake in usage or configuration
+"""
+
+
+def main() -> None:
+    """Run the command line; the process ends with the documented exit codes."""
+    sys.exit(dispatch(sys.argv[1:]))
+
+
+def dispatch(arguments: list[str]) -> int:
+    """Hand over to a subcommand and return its exit code."""
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if command in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if command == "--version":
+        print(f"ablate {__version__}")
+        return 0
+    if command == "run":
+        from ablate.cli.run import run
+
+        return run(rest)
+    if command == "list":
+        from ablate.cli.list import list_choices
+
+        return list_choices(rest)
+    if command in ("-sc", "--shell-completion"):
+        from ablate.cli.run import complete
+
+        return complete(arguments)
+    from ablate.config.errors import unknown
+
+    error = unknown("command", command, ["run", "list", "--help", "--version"])
+    print(f"ablate: {error}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

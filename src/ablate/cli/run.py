@@ -1,0 +1,71 @@
+"""`ablate run`: Hydra's command line with our exit codes and one-line errors."""
+
+import os
+import sys
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from ablate.cli.explain import explain
+from ablate.config.errors import ConfigError
+from ablate.config.folder import config_folder
+
+_FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def run(arguments: list[str]) -> int:
+    """Run `ablate run ARGUMENTS`.
+
+    Returns:
+        0 if all runs are ok, 1 if one failed, 2 for a mistake in usage or configuration.
+    """
+    wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+    # Hydra then lets exceptions through instead of printing them and exiting with 1.
+    os.environ[_FULL_ERROR] = "1"
+    sys.argv = [sys.argv[0], *arguments]
+    main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
+    try:
+        main(_job)()
+    except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as error:
+        if wants_traceback or not _is_usage(error):
+            raise
+        print(f"ablate run: {explain(error, arguments)}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if type(error).__name__ != "RunsFailedError":
+            raise
+        print(f"ablate run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ablate run: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def complete(arguments: list[str]) -> int:
+    """Answer the shell's request for completions of `ablate run ...`."""
+    line = os.environ.get("COMP_LINE", "")
+    words = line.split(" ", 2)
+    if len(words) < 2 or words[1] != "run":
+        return 0
+    os.environ["COMP_LINE"] = " ".join([words[0], *words[2:]])
+    return run(arguments)
+
+
+def _is_usage(error: Exception) -> bool:
+    """Tell a mistake of the user's from a fault of ours: a plain ValueError counts only when Hydra raised it."""
+    if isinstance(error, ConfigError | HydraException | OmegaConfBaseException):
+        return True
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("hydra.")
+
+
+def _job(composed: DictConfig) -> str:
+    """Make one run; what needs torch is imported by then."""
+    from ablate.runner.job import run_job
+
+    return run_job(composed)

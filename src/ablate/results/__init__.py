@@ -1,0 +1,1 @@
+"""What runs leave behind: folders, tables and what a person reads."""

@@ -1,0 +1,76 @@
+"""The CSV files of a sweep: rebuilt from its run folders, never appended to."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock
+
+from ablate.results.files import replacing
+from ablate.results.record import COLUMNS, TASK_COLUMNS, RunRecord
+from ablate.results.run_folder import RunFolder
+
+
+def rebuild(sweep_folder: Path) -> pd.DataFrame:
+    """Rebuild results.csv and tasks.csv from every run folder that has something to say.
+
+    Several processes may call this at once: a lock orders them and a rename publishes each file whole.
+
+    Args:
+        sweep_folder: `outputs/<name>`.
+
+    Returns:
+        The rows of results.csv.
+    """
+    sweep_folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(sweep_folder / ".lock"):
+        records = read_records(sweep_folder)
+        results = pd.DataFrame([record.row for record in records])
+        extra = [column for column in results.columns if column not in COLUMNS]
+        results = results.reindex(columns=[*COLUMNS, *extra])
+        tasks = pd.DataFrame(
+            [
+                {"run_id": record.row["run_id"], **asdict(task)}
+                for record in records
+                for task in record.tasks
+            ],
+            columns=list(TASK_COLUMNS),
+        )
+        _write(results, sweep_folder / "results.csv")
+        _write(tasks, sweep_folder / "tasks.csv")
+    return results
+
+
+def read_records(sweep_folder: Path) -> list[RunRecord]:
+    """Read every run of a sweep, ordered by ablation, value and seed.
+
+    A run that another process is at work on has no outcome yet and is left out.
+    """
+    records = []
+    for path in sorted((sweep_folder / "runs").glob("*/")):
+        folder = RunFolder(sweep_folder, path.name)
+        record = folder.read()
+        if record is None or (record.status == "interrupted" and folder.is_owned()):
+            continue
+        records.append(record)
+    return sorted(records, key=_order)
+
+
+def _order(record: RunRecord) -> tuple[str, bool, float, str, int, str]:
+    """Sort numbers as numbers and words as words."""
+    value = record.row.get("value")
+    is_word = not isinstance(value, int | float)
+    return (
+        str(record.row.get("ablation") or ""),
+        is_word,
+        0.0 if is_word else float(value),  # type: ignore[arg-type]
+        str(value),
+        int(record.row.get("seed", 0)),
+        str(record.row["run_id"]),
+    )
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    """Write a CSV file whole; integers stay integers where some cells are empty."""
+    with replacing(path) as temporary:
+        table.convert_dtypes().to_csv(temporary, index=False)

@@ -1,0 +1,163 @@
+"""Every data set of a run, asked as questions and classified zero-shot."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from ablate.config.schema import DataConfig, EvalConfig
+from ablate.data.few_shot import decode
+from ablate.data.multiple_choice import multiple_choice_items
+from ablate.data.types import ImageClassification, LabelledImages, MultipleChoiceItem
+from ablate.evaluation.metrics import accuracy
+from ablate.evaluation.multiple_choice import answer_items
+from ablate.evaluation.zero_shot import class_embeddings, predict_zero_shot
+from ablate.models.vlm import VisionLanguageModel
+from ablate.results.record import TaskResult
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """One data set, ready to be asked.
+
+    Attributes:
+        data: The data set.
+        config: How it is asked.
+        kind: Whether it was trained for, or shows forgetting.
+        images: Its test images.
+        items: One question per image.
+    """
+
+    data: ImageClassification
+    config: DataConfig
+    kind: Literal["target", "control"]
+    images: LabelledImages
+    items: list[MultipleChoiceItem]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a model said to one data set.
+
+    Attributes:
+        choices: Chosen option of every item; None where the answer could not be read.
+        classes: Zero-shot class of every image.
+    """
+
+    choices: list[int | None]
+    classes: list[int]
+
+
+def evaluation_set(
+    data: ImageClassification,
+    config: DataConfig,
+    kind: Literal["target", "control"],
+    evaluation: EvalConfig,
+    vlm: VisionLanguageModel,
+) -> EvaluationSet:
+    """Decode a data set's test images and write its questions."""
+    n = len(data.test.ids)
+    n_kept = n if config.test_items is None else min(n, config.test_items)
+    # Spread over the whole split: image folders are sorted by class.
+    kept = [position * n // n_kept for position in range(n_kept)]
+    images = decode(data.test, kept, vlm.resize)
+    items = multiple_choice_items(
+        images, data.class_names, data.question, evaluation.n_options, evaluation.seed
+    )
+    return EvaluationSet(data, config, kind, images, items)
+
+
+def evaluate(
+    vlm: VisionLanguageModel,
+    asked: EvaluationSet,
+    evaluation: EvalConfig,
+    on_batch: Callable[[int], None],
+) -> Outcome:
+    """Ask a model everything of one data set."""
+    answers = answer_items(
+        vlm,
+        asked.images.pixels,
+        asked.items,
+        asked.config.scoring,
+        evaluation.batch_size,
+        evaluation.max_new_tokens,
+        on_batch,
+    )
+    embeddings = class_embeddings(vlm, asked.data.class_names, asked.data.templates)
+    classes = predict_zero_shot(vlm, asked.images.pixels, embeddings, evaluation.batch_size)
+    return Outcome([answer.prediction for answer in answers], classes)
+
+
+def task_results(asked: EvaluationSet, before: Outcome, after: Outcome) -> list[TaskResult]:
+    """Sum up a data set in its two tasks: questions through the VLM, and CLIP zero-shot."""
+    right = [item.answer for item in asked.items]
+    labels = asked.images.labels.tolist()
+    n_options = len(asked.items[0].options)
+    return [
+        _task(asked, "accuracy", after.choices, before.choices, right, 1 / n_options),
+        _task(
+            asked,
+            "zero_shot_accuracy",
+            after.classes,
+            before.classes,
+            labels,
+            1 / len(asked.data.class_names),
+        ),
+    ]
+
+
+def item_table(asked: EvaluationSet, before: Outcome, after: Outcome) -> pd.DataFrame:
+    """Return one row per item and task, with answers and predictions in words."""
+    names = asked.data.class_names
+    labels = asked.images.labels.tolist()
+    vqa = [
+        {
+            "task": asked.data.name,
+            "metric": "accuracy",
+            "id": item.id,
+            "answer": item.options[item.answer],
+            "prediction": _text(item, after.choices[row]),
+            "prediction_before": _text(item, before.choices[row]),
+            "correct": after.choices[row] == item.answer,
+        }
+        for row, item in enumerate(asked.items)
+    ]
+    zero_shot = [
+        {
+            "task": asked.data.name,
+            "metric": "zero_shot_accuracy",
+            "id": asked.images.ids[row],
+            "answer": names[label],
+            "prediction": names[after.classes[row]],
+            "prediction_before": names[before.classes[row]],
+            "correct": after.classes[row] == label,
+        }
+        for row, label in enumerate(labels)
+    ]
+    return pd.DataFrame(vqa + zero_shot)
+
+
+def _task(
+    asked: EvaluationSet,
+    metric: str,
+    after: list[int | None] | list[int],
+    before: list[int | None] | list[int],
+    right: list[int],
+    chance: float,
+) -> TaskResult:
+    measured = accuracy(after, right)
+    return TaskResult(
+        task=asked.data.name,
+        kind=asked.kind,
+        metric=metric,
+        value=measured.value,
+        value_before=accuracy(before, right).value,
+        chance=chance,
+        n=measured.n,
+        stderr=measured.standard_error,
+    )
+
+
+def _text(item: MultipleChoiceItem, choice: int | None) -> str | None:
+    return None if choice is None else item.options[choice]

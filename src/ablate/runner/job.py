@@ -1,0 +1,168 @@
+"""What a Hydra launcher runs: one point, from its configuration to its row."""
+
+import logging
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+
+import ablate
+from ablate.config.reading import read_run_config, to_plain
+from ablate.config.schema import RunConfig
+from ablate.models.compute import choose_compute
+from ablate.models.files import read_config
+from ablate.results.record import RunRecord, Status
+from ablate.results.run_folder import RunFolder
+from ablate.results.tables import rebuild
+from ablate.runner.prepare import PreparedRun, prepare
+from ablate.runner.provenance import git_state
+from ablate.runner.run import measure
+from ablate.runner.stages import Stopwatch, peak_memory_bytes, reset_peak_memory
+from ablate.training.loop import NonFiniteLossError
+
+log = logging.getLogger(__name__)
+
+BUSY = "busy"
+STAGES = ("load", "importance", "train", "eval")
+
+
+def run_job(composed: DictConfig) -> str:
+    """Make one run, unless it is done or another process is making it right now.
+
+    Args:
+        composed: The job's configuration, as Hydra composed it.
+
+    Returns:
+        The run's status, or `busy` if another process owns it.
+
+    Raises:
+        ConfigError: If the configuration is wrong.
+    """
+    prepared = prepare(read_run_config(composed))
+    return make_run(prepared, wait=False)
+
+
+def make_run(prepared: PreparedRun, wait: bool) -> str:
+    """Make a prepared run and rebuild the tables of its sweep.
+
+    Args:
+        prepared: The run.
+        wait: Wait for another process that is making this run, rather than return `busy`.
+    """
+    with prepared.folder.owned(wait) as owned:
+        if not owned:
+            return BUSY
+        if is_done(prepared):
+            return "ok"
+        record = _recorded(prepared)
+    rebuild(Path(prepared.config.output_dir) / prepared.config.name)
+    return record.status
+
+
+def is_done(prepared: PreparedRun) -> bool:
+    """Tell whether a run has ended well before and is not forced to run again."""
+    if prepared.config.force:
+        return False
+    record = prepared.folder.read()
+    return record is not None and record.status == "ok"
+
+
+def _recorded(prepared: PreparedRun) -> RunRecord:
+    """Make a run and leave its outcome in its folder, whatever happens."""
+    config, folder = prepared.config, prepared.folder
+    row = _identity(config, folder) | {"started_at": _now()}
+    folder.begin(to_plain(config), row)
+    compute = choose_compute(config.device, config.precision)
+    watch = Stopwatch(compute.device)
+    reset_peak_memory(compute.device)
+    outcome = None
+    with _logged(folder.log_path):
+        try:
+            outcome = measure(prepared, compute, watch)
+            row |= {"status": "ok", **outcome.columns}
+        except (Exception, KeyboardInterrupt) as error:
+            log.error("%s", traceback.format_exc())
+            row |= {"status": _status(error), "error": _one_line(error)}
+            if isinstance(error, KeyboardInterrupt):
+                folder.finish(RunRecord(row), None)
+                raise
+    row |= {f"{stage}_seconds": watch.seconds.get(stage) for stage in STAGES}
+    row |= {
+        "peak_memory_bytes": peak_memory_bytes(compute.device),
+        "device": str(compute.device),
+        "precision": compute.precision,
+        "finished_at": _now(),
+    }
+    record = RunRecord(row, outcome.tasks if outcome else [])
+    folder.finish(record, outcome.items if outcome else None)
+    return record
+
+
+def _identity(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
+    """Return the columns that are known before anything has run."""
+    commit, dirty = git_state()
+    ablation, method = config.ablation, asdict(config.method)
+    vision = read_config(config.model.llava, config.model.revision)["vision_config"]
+    return {
+        "run_id": folder.run_id,
+        "ablation": ablation.name if ablation else None,
+        "axis": ablation.key if ablation else None,
+        "value": ablation.value if ablation else None,
+        "seed": config.seed,
+        "model": config.model.name,
+        "encoder": str(vision["model_type"]).removesuffix("_vision_model"),
+        "method": config.method.name,
+        "loss": config.loss,
+        "data": config.data.name,
+        "shots": config.data.shots,
+        "sessions": config.data.sessions,
+        **{key: method.get(key) for key in ("rank", "top_k_heads", "sparsity")},
+        "git_commit": commit,
+        "git_dirty": dirty,
+        "ablate_version": ablate.__version__,
+    }
+
+
+def _status(error: BaseException) -> Status:
+    if isinstance(error, NonFiniteLossError):
+        return "nan"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "oom"
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Send what ablate logs, and every warning, to the run's own file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger("ablate"), logging.getLogger("py.warnings")]
+    logging.captureWarnings(True)
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        logging.captureWarnings(False)
+        handler.close()

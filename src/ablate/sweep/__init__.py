@@ -1,0 +1,1 @@
+"""From an ablation to its runs, through a Hydra launcher."""

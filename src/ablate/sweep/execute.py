@@ -1,0 +1,109 @@
+"""Prepared runs through a launcher, with a bar, a line for each, and a table at the end."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+
+from ablate.config.errors import ConfigError
+from ablate.results.console import outcome_line, summary_lines
+from ablate.results.tables import rebuild
+from ablate.runner.job import BUSY, is_done, make_run
+from ablate.runner.prepare import PreparedRun
+from ablate.runner.progress import say, sweep_bar
+
+
+class RunsFailedError(RuntimeError):
+    """At least one run failed; the others are done and recorded."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run and what a launcher composes it from.
+
+    Attributes:
+        overrides: Hydra overrides.
+        run: The run.
+    """
+
+    overrides: tuple[str, ...]
+    run: PreparedRun
+
+
+def execute(jobs: Sequence[Job], launcher: Launcher) -> None:
+    """Make every run that is not done, then show each sweep's table.
+
+    Raises:
+        RunsFailedError: If a run failed.
+    """
+    waiting = [job for job in jobs if not is_done(job.run)]
+    folders = list(dict.fromkeys(job.run.folder.path.parents[1] for job in jobs))
+    for folder in folders:
+        rebuild(folder)
+        _announce(folder, jobs, waiting)
+    if waiting:
+        label = "+".join(folder.name for folder in folders)
+        _launch(waiting, launcher, label)
+    failed = _show(folders, jobs)
+    if failed:
+        raise RunsFailedError(
+            f"{failed} of {len(jobs)} runs failed; their rows say why, their log.txt has more."
+        )
+
+
+def _announce(folder: Path, jobs: Sequence[Job], waiting: Sequence[Job]) -> None:
+    asked = [job for job in jobs if job.run.folder.path.parents[1] == folder]
+    missing = [job for job in waiting if job in asked]
+    done = f", {len(asked) - len(missing)} already done" if len(missing) < len(asked) else ""
+    say(f"{folder.name}: {len(asked)} runs{done}, {len(missing)} to run -> {folder}")
+
+
+def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
+    """Hand the runs to the launcher: one by one where it runs them here, all at once where it queues them."""
+    is_local = isinstance(launcher, BasicLauncher)
+    chunks = [[job] for job in jobs] if is_local else [list(jobs)]
+    busy: list[Job] = []
+    first = 0
+    with sweep_bar(label, len(jobs)) as bar:
+        for chunk in chunks:
+            returns = launcher.launch([list(job.overrides) for job in chunk], first)
+            first += len(chunk)
+            for job, result in zip(chunk, returns, strict=True):
+                if _status(result, job) == BUSY:
+                    busy.append(job)
+                    continue
+                bar.update(1)
+                say(outcome_line(job.run.folder))
+        for job in busy:
+            say(f"{job.run.folder.run_id}: another process is at it; waiting")
+            make_run(job.run, wait=True)
+            bar.update(1)
+            say(outcome_line(job.run.folder))
+
+
+def _status(result: JobReturn, job: Job) -> str:
+    """Return what a job said; a job that died without a word leaves its run `interrupted`."""
+    if result.status == JobStatus.COMPLETED:
+        return str(result.return_value)
+    error = result._return_value
+    if isinstance(error, ConfigError):
+        raise error
+    say(f"{job.run.folder.run_id}: the job died: {type(error).__name__}: {error}")
+    return "interrupted"
+
+
+def _show(folders: Sequence[Path], jobs: Sequence[Job]) -> int:
+    """Print each sweep's table; return how many of the jobs did not end well."""
+    for folder in folders:
+        results = rebuild(folder)
+        for line in summary_lines(results):
+            say(line)
+        say(f"{folder / 'results.csv'}")
+    statuses = Counter(
+        record.status if (record := job.run.folder.read()) else "missing" for job in jobs
+    )
+    return len(jobs) - statuses["ok"]

@@ -1,0 +1,74 @@
+"""A Hydra sweeper: ablations in, runs out to whichever launcher was chosen."""
+
+from typing import TYPE_CHECKING
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from ablate.sweep.points import expand
+
+if TYPE_CHECKING:
+    from ablate.runner.prepare import PreparedRun
+
+
+class PointSweeper(Sweeper):
+    """Expand the command line into runs, check all of them, then make those that are missing.
+
+    Hydra imports every sweeper it can find in any program, so torch is imported only when a sweep begins.
+    """
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Keep what Hydra gives and make the launcher."""
+        self._context = hydra_context
+        self._config = config
+        self._launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Make every run that the command line asks for and is not done.
+
+        Args:
+            arguments: The overrides of the command line.
+
+        Raises:
+            ConfigError: If any run is misconfigured; nothing has run then.
+            RunsFailedError: If a run failed; the others are done.
+        """
+        loader = self._context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
+        points = expand(overrides, self._compose)
+
+        from ablate.runner.prepare import check_output, prepare
+        from ablate.sweep.execute import Job, execute
+
+        prepared = [prepare(point.config) for point in points]
+        for folder in dict.fromkeys(run.folder.path.parents[1] for run in prepared):
+            check_output(folder)
+        jobs = [Job(p.overrides, r) for p, r in zip(points, _unique(prepared), strict=True) if r]
+        execute(jobs, self._launcher)
+
+    def _compose(self, words: list[str]) -> DictConfig:
+        """Compose one run; an error says which run of the sweep it belongs to."""
+        try:
+            return self._context.config_loader.load_sweep_config(self._config, words)
+        except HydraException as error:
+            error.add_note(f"in the run {' '.join(words)}")
+            raise
+
+
+def _unique(runs: "list[PreparedRun]") -> "list[PreparedRun | None]":
+    """Replace every run that is asked for a second time, in other words, by None."""
+    seen: set[object] = set()
+    kept: list[PreparedRun | None] = []
+    for run in runs:
+        kept.append(None if run.folder.path in seen else run)
+        seen.add(run.folder.path)
+    return kept

@@ -1,0 +1,127 @@
+"""The training loop: it knows no method and no loss by name."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ablate.config.schema import TrainConfig
+from ablate.methods.base import Method
+from ablate.models.compute import Compute
+from ablate.training.losses import Loss
+from ablate.training.schedule import learning_rate
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite; the run's numbers would mean nothing."""
+
+
+def train(
+    model: nn.Module,
+    method: Method,
+    loss: Loss,
+    config: TrainConfig,
+    compute: Compute,
+    seed: int,
+    on_step: Callable[[float], None],
+) -> None:
+    """Train every parameter that requires a gradient.
+
+    Args:
+        model: Holds the parameters.
+        method: Brings its penalty and its hook after each step.
+        loss: The loss over the training set.
+        config: The recipe.
+        compute: Device and precision.
+        seed: Seed of the batch order.
+        on_step: Called with the loss after every optimiser step.
+
+    Raises:
+        NonFiniteLossError: If the loss is not finite.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        return
+    optimizer = build_optimizer(model, config)
+    scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scales_gradients)
+    per_epoch = steps_per_epoch(loss.n, config)
+    model.train()
+    for step, batches in enumerate(_steps(loss.n, config, seed)):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, per_epoch, config)
+        value = _accumulate(method, loss, batches, compute, scaler)
+        if not math.isfinite(value):
+            raise NonFiniteLossError(f"the loss is {value} at step {step}")
+        if config.max_gradient_norm is not None:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(trained, config.max_gradient_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+        method.after_step(step)
+        on_step(value)
+    model.eval()
+
+
+def steps_per_epoch(n: int, config: TrainConfig) -> int:
+    """Count the optimiser steps of one pass over `n` training examples."""
+    return math.ceil(math.ceil(n / config.batch_size) / config.accumulation_steps)
+
+
+def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Build Adam or AdamW over the parameters that require a gradient; biases and norms are never decayed."""
+    decayed: list[nn.Parameter] = []
+    undecayed: list[nn.Parameter] = []
+    norms = {id(p) for m in model.modules() if _is_norm(m) for p in m.parameters()}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            # An adapter's own name comes last: `fc1.lorsu_bias.default`.
+            is_bias = any(part.endswith("bias") for part in name.split(".")[-2:])
+            (undecayed if is_bias or id(parameter) in norms else decayed).append(parameter)
+    weight_decay = config.weight_decay if config.optimizer == "adamw" else 0.0
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": undecayed, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return optimizer(
+        [group for group in groups if group["params"]],
+        lr=config.learning_rate,
+        betas=config.betas,
+    )
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return "Norm" in type(module).__name__
+
+
+def _accumulate(
+    method: Method,
+    loss: Loss,
+    batches: list[Tensor],
+    compute: Compute,
+    scaler: torch.amp.GradScaler,
+) -> float:
+    """Add up the gradient of one optimiser step; return its mean loss, penalty included."""
+    n = sum(len(batch) for batch in batches)
+    total = 0.0
+    for batch in batches:
+        with compute.autocast():
+            value = loss(batch)
+            penalty = method.penalty()
+        if penalty is not None:
+            value = value + penalty
+        share = value * (len(batch) / n)
+        scaler.scale(share).backward()
+        total += float(share.detach())
+    return total
+
+
+def _steps(n: int, config: TrainConfig, seed: int) -> Iterator[list[Tensor]]:
+    """Yield the batches of every optimiser step: each epoch in an order of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(config.epochs):
+        batches = list(torch.randperm(n, generator=generator).split(config.batch_size))
+        for start in range(0, len(batches), config.accumulation_steps):
+            yield batches[start : start + config.accumulation_steps]

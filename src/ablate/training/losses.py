@@ -1,0 +1,150 @@
+"""What an update is trained on: the language model's answer, or CLIP's match of image and class prompt."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from ablate.config.schema import LossName
+from ablate.data.multiple_choice import letters_question
+from ablate.data.types import LabelledImages, MultipleChoiceItem
+from ablate.evaluation.zero_shot import class_embeddings
+from ablate.models.vlm import VisionLanguageModel
+
+IGNORED = -100
+
+
+class Loss(ABC):
+    """A training loss over a fixed few-shot set.
+
+    Attributes:
+        n: Size of the training set.
+    """
+
+    n: int
+
+    @abstractmethod
+    def __call__(self, indices: Tensor) -> Tensor:
+        """Return the mean loss of the training examples at `indices`, int64 `[batch]`, as a scalar."""
+
+
+class AnswerLoss(Loss):
+    """`lm`: next-token loss on the answer and its end token, given image and question.
+
+    The mean is over the answer tokens of the batch (LoRSU, perplexity variant).
+    """
+
+    def __init__(
+        self,
+        vlm: VisionLanguageModel,
+        images: LabelledImages,
+        items: list[MultipleChoiceItem],
+        letters: bool,
+    ) -> None:
+        """Tokenise every training example once.
+
+        Args:
+            vlm: The model.
+            images: The training images.
+            items: One question per image, in the same order.
+            letters: Ask with the options in the prompt and train on the letter, not on the answer's text.
+        """
+        self.n = len(items)
+        self._vlm = vlm
+        self._pixels = images.pixels
+        rows = [_example(vlm, item, letters) for item in items]
+        self._input_ids = pad_sequence(
+            [ids for ids, _ in rows],
+            batch_first=True,
+            padding_value=vlm.tokenizer.pad_token_id or 0,
+        )
+        self._targets = pad_sequence(
+            [targets for _, targets in rows], batch_first=True, padding_value=IGNORED
+        )
+        self._lengths = torch.tensor([len(ids) for ids, _ in rows])
+
+    def __call__(self, indices: Tensor) -> Tensor:
+        """Return the mean next-token loss over the answer tokens of the examples at `indices`."""
+        device = self._vlm.device
+        length = int(self._lengths[indices].max())
+        input_ids = self._input_ids[indices, :length].to(device)
+        targets = self._targets[indices, :length].to(device)
+        present = torch.arange(length) < self._lengths[indices, None]
+        hidden = self._vlm.llava.model(
+            input_ids=input_ids,
+            pixel_values=self._vlm.normalise(self._pixels[indices]),
+            attention_mask=present.long().to(device),
+            use_cache=False,
+        ).last_hidden_state
+        answered = targets != IGNORED
+        # Only the answer's positions pass through the vocabulary: a few rows instead of hundreds.
+        logits = self._vlm.llava.lm_head(hidden[answered])
+        return functional.cross_entropy(logits.float(), targets[answered])
+
+
+class ContrastiveLoss(Loss):
+    """`clip`: symmetric InfoNCE between the images of a batch and the prompts of their classes.
+
+    The text tower and the logit scale are frozen, so each class prompt is embedded once.
+    """
+
+    def __init__(
+        self,
+        vlm: VisionLanguageModel,
+        images: LabelledImages,
+        class_names: tuple[str, ...],
+        templates: tuple[str, ...],
+    ) -> None:
+        """Embed the class prompts, averaged over the templates."""
+        self.n = len(images.ids)
+        self._vlm = vlm
+        self._images = images
+        self._classes = class_embeddings(vlm, class_names, templates).clone()
+        self._scale = vlm.clip.logit_scale.detach().exp()
+
+    def __call__(self, indices: Tensor) -> Tensor:
+        """Return the InfoNCE loss of the batch at `indices`."""
+        pixel_values = self._vlm.normalise(self._images.pixels[indices])
+        image = self._vlm.clip_image_features(pixel_values).float()
+        text = self._classes[self._images.labels[indices].to(image.device)].float()
+        logits = self._scale * image @ text.T
+        target = torch.arange(len(indices), device=logits.device)
+        by_image = functional.cross_entropy(logits, target)
+        by_text = functional.cross_entropy(logits.T, target)
+        return (by_image + by_text) / 2
+
+
+def build_loss(
+    name: LossName,
+    vlm: VisionLanguageModel,
+    images: LabelledImages,
+    items: list[MultipleChoiceItem],
+    class_names: tuple[str, ...],
+    templates: tuple[str, ...],
+    letters: bool,
+) -> Loss:
+    """Return the loss called `name` over a few-shot training set."""
+    if name == "lm":
+        return AnswerLoss(vlm, images, items, letters)
+    return ContrastiveLoss(vlm, images, class_names, templates)
+
+
+def _example(
+    vlm: VisionLanguageModel, item: MultipleChoiceItem, letters: bool
+) -> tuple[Tensor, Tensor]:
+    """Encode one question with its answer.
+
+    Returns:
+        Input ids `[length]` and the token each position has to predict, `IGNORED` before the answer.
+    """
+    question, answer = item.question, item.options[item.answer]
+    if letters:
+        question, answer = letters_question(question, item.options), chr(ord("A") + item.answer)
+    prompt = vlm.prompt_ids(question)
+    tokens = [*vlm.answer_ids(question, answer), int(vlm.tokenizer.eos_token_id)]
+    input_ids = torch.tensor([*prompt, *tokens[:-1]])
+    targets = torch.full_like(input_ids, IGNORED)
+    targets[len(prompt) - 1 :] = torch.tensor(tokens)
+    return input_ids, targets

@@ -1,0 +1,7 @@
+"""Hydra looks for sweepers in this namespace package only; ours lives in `ablate.sweep`."""
+
+from ablate.sweep.sweeper import PointSweeper
+
+
+class AblateSweeper(PointSweeper):
+    """Expand ablations into runs and hand them to the chosen launcher."""
