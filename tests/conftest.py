@@ -1,5 +1,10 @@
 """A complete vision-language model with random weights, small enough for every test."""
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -15,7 +20,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from ablate.cli.run import run
 from ablate.models.vlm import VisionLanguageModel
+from ablate.runner.saving import save_model
 
 _CORPUS = [
     "USER: <image> what shape is there? ASSISTANT: a red circle, a blue square, a small triangle",
@@ -115,3 +122,44 @@ def build_tiny_random_vlm(seed: int = 0) -> VisionLanguageModel:
 @pytest.fixture
 def tiny_random_vlm() -> VisionLanguageModel:
     return build_tiny_random_vlm()
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random model on disk, in the form that `save_model=true` writes."""
+    folder = tmp_path_factory.mktemp("random") / "model"
+    save_model(build_tiny_random_vlm(), folder)
+    return folder
+
+
+@pytest.fixture
+def arguments(model_folder: Path, tmp_path: Path) -> list[str]:
+    """What makes `ablate run` quick: the random model, few digits, one short epoch."""
+    return [
+        f"model.llava={model_folder}",
+        f"model.clip={model_folder / 'clip'}",
+        f"output_dir={tmp_path / 'outputs'}",
+        "data=digits",
+        "~data@controls.source",
+        "data.shots=3",
+        "data.test_items=40",
+        "train.epochs=1",
+    ]
+
+
+@pytest.fixture
+def ablate_run(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, Path]]:
+    """Call `ablate run` in this process; return its exit code and the output folder."""
+    monkeypatch.setattr(sys, "argv", ["ablate"])
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def call(*words: str) -> tuple[int, Path]:
+        return run([*arguments, *words]), tmp_path / "outputs"
+
+    return call
+
+
+def read_results(sweep: Path) -> pd.DataFrame:
+    return pd.read_csv(sweep / "results.csv")

@@ -80,7 +80,9 @@ def test_mistakes_stop_the_whole_sweep(words, message):
         expanded("+ablation=rank", *words)
 
 
-@pytest.mark.parametrize("value", [1, 0, True, 0.1, 1e-5, "a b", "it's", "a,b", "x\\y", "1", "null"])
+@pytest.mark.parametrize(
+    "value", [1, 0, True, 0.1, 1e-5, "a b", "it's", "a,b", "x\\y", "1", "null"]
+)
 def test_values_survive_the_override_grammar(value):
     (override,) = OverridesParser.create().parse_overrides([f"key={quoted(value)}"])
     read_back = override.value()

@@ -40,7 +40,9 @@ def read_run_config(config: DictConfig) -> RunConfig:
     try:
         return _ADAPTER.validate_python(values)
     except ValidationError as error:
-        given = {str(key): value for key, value in (values if isinstance(values, dict) else {}).items()}
+        given = {
+            str(key): value for key, value in (values if isinstance(values, dict) else {}).items()
+        }
         lines = [_explain(detail, given) for detail in error.errors() if not _follows(detail, own)]
         raise ConfigError(" ".join(dict.fromkeys(lines))) from error
 
@@ -125,14 +127,12 @@ def _location(detail: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
     keys = []
     node: Any = values
     for part in detail["loc"]:
-        if (isinstance(node, Mapping) and part in node) or (
-            isinstance(part, int) and isinstance(node, list)
-        ):
+        is_tag = isinstance(node, Mapping) and part in (node.get("name"), node.get("kind"))
+        try:
             node = node[part]
-        elif part in _SCALAR_NAMES or (
-            isinstance(node, Mapping) and part in (node.get("name"), node.get("kind"))
-        ):
-            continue
+        except (KeyError, IndexError, TypeError):
+            if is_tag or part in _SCALAR_NAMES:
+                continue
         keys.append(str(part))
     return keys
 

@@ -67,6 +67,26 @@ def control_change(pairs: Sequence[tuple[float | None, float | None]]) -> float 
     return math.fsum(changes) / len(changes) if changes else None
 
 
+def mean_forgetting(curves: Sequence[Sequence[float | None]]) -> float | None:
+    """Average how far each session has fallen from its best (Chaudhry et al., arXiv 1801.10112).
+
+    For one session: the highest accuracy from its own training up to the last session but one,
+    minus the accuracy after the last. Positive is forgetting.
+
+    Args:
+        curves: For every session but the last, its accuracy after itself, after the next, and so on.
+
+    Returns:
+        The mean over sessions, or None when nothing was measured.
+    """
+    drops = []
+    for curve in curves:
+        values = [value for value in curve if value is not None]
+        if len(values) >= 2:
+            drops.append(max(values[:-1]) - values[-1])
+    return math.fsum(drops) / len(drops) if drops else None
+
+
 def centred_accuracy(accuracy: float | None, chance: float) -> float | None:
     """Return (accuracy - chance) / (1 - chance): 0 at chance, 1 when all is right (DCLM).
 

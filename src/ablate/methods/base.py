@@ -1,20 +1,45 @@
 """What a method is to the runner: hooks around a training loop that knows no method by name."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from ablate.models.vlm import VisionLanguageModel
 
 
+@dataclass(frozen=True)
+class Session:
+    """The training that a method is attached for; offline there is one, in continual learning several.
+
+    Attributes:
+        loss: Maps int64 indices `[batch]` of training examples to their mean loss, under autocast.
+        n_examples: Size of the training set.
+        total_steps: Optimiser steps that will be made.
+        gradients: Signed mean gradient of each of `importance_parameters`, at the current weights.
+        seed: Seed of the initialisation.
+    """
+
+    loss: Callable[[Tensor], Tensor]
+    n_examples: int
+    total_steps: int
+    gradients: Mapping[str, Tensor]
+    seed: int
+
+
 class Method(ABC):
     """One way to adapt a vision-language model.
 
-    Every continual-learning session calls `importance_parameters`, `attach`, then training with
-    `penalty` and `after_step`, then `update` and `merge`. A method starts from a model whose
-    parameters are all frozen.
+    One object lives through all sessions of a run. Every session calls `importance_parameters`,
+    `attach`, then training with `penalty` and `after_step`, then `update` and `merge`. A session
+    starts from a model whose parameters are all frozen.
+
+    Attributes:
+        learning_rate_scale: Factor on the learning rate of the training recipe.
     """
+
+    learning_rate_scale: float = 1.0
 
     def importance_parameters(self, vlm: VisionLanguageModel) -> dict[str, nn.Parameter]:
         """Name the weights whose mean gradient `attach` wants; none by default."""
@@ -22,13 +47,14 @@ class Method(ABC):
         return {}
 
     @abstractmethod
-    def attach(self, vlm: VisionLanguageModel, gradients: Mapping[str, Tensor], seed: int) -> None:
+    def attach(self, vlm: VisionLanguageModel, session: Session) -> None:
         """Make exactly the trained parameters require a gradient; the model's outputs do not change.
+
+        Trained parameters are of float32, whatever the type of the frozen ones.
 
         Args:
             vlm: The model, all frozen.
-            gradients: Signed mean gradient of each of `importance_parameters`, at the current weights.
-            seed: Seed of the initialisation.
+            session: What it is about to be trained on.
         """
 
     def penalty(self) -> Tensor | None:
@@ -36,12 +62,15 @@ class Method(ABC):
         return None
 
     def after_step(self, step: int) -> None:
-        """Adjust the update after optimiser step `step`, counted from 0."""
+        """Adjust the update after optimiser step `step`, counted from 0; its gradients still exist."""
         del step
 
     @abstractmethod
     def update(self) -> dict[str, Tensor]:
-        """Return the update alone, by parameter or buffer name, as it goes to adapter.safetensors."""
+        """Return the update alone, by parameter or buffer name, as it goes to adapter.safetensors.
+
+        Later training does not change what was returned.
+        """
 
     @abstractmethod
     def merge(self) -> None:

@@ -3,25 +3,68 @@
 from collections.abc import Callable
 from typing import Any
 
+from ablate.config.errors import ConfigError
 from ablate.config.schema import (
+    AdaloraMethod,
+    DoraMethod,
+    EwcMethod,
     FrozenMethod,
+    FullMethod,
+    LayerNormMethod,
     LoraMethod,
+    LorsuLMethod,
     LorsuMethod,
     LossName,
     MethodConfig,
+    SpuMethod,
 )
+from ablate.methods.adalora import Adalora
 from ablate.methods.base import Method
+from ablate.methods.ewc import Ewc
 from ablate.methods.frozen import Frozen
+from ablate.methods.full import Full
+from ablate.methods.layernorm import LayerNorm
 from ablate.methods.lora import Lora
 from ablate.methods.lorsu.method import Lorsu
+from ablate.methods.lorsu_l import LorsuL
+from ablate.methods.spu import Spu
 
 _METHODS: dict[type[Any], Callable[[Any, LossName], Method]] = {
-    FrozenMethod: lambda config, _: Frozen(config),
-    LoraMethod: lambda config, _: Lora(config),
+    FrozenMethod: lambda _config, _loss: Frozen(),
+    FullMethod: lambda config, _: Full(config),
+    EwcMethod: Ewc,
+    LayerNormMethod: lambda config, _: LayerNorm(config),
+    LoraMethod: lambda config, _: Lora(config, weight_decomposed=False),
+    DoraMethod: lambda config, _: Lora(config, weight_decomposed=True),
+    AdaloraMethod: lambda config, _: Adalora(config),
+    SpuMethod: Spu,
     LorsuMethod: Lorsu,
+    LorsuLMethod: lambda config, _: LorsuL(config),
 }
 
 
 def build_method(config: MethodConfig, loss: LossName) -> Method:
     """Return the method that a configuration describes, as trained with a loss."""
     return _METHODS[type(config)](config, loss)
+
+
+def check_method(config: MethodConfig, loss: LossName) -> None:
+    """Check a method against the loss, before a model is loaded.
+
+    Raises:
+        ConfigError: If it trains nothing, or something that the loss never passes through.
+    """
+    behind_encoder = isinstance(config, LorsuLMethod)
+    if isinstance(config, LoraMethod):
+        targets = config.target_modules
+        behind_encoder = bool(targets.projector or targets.language_model)
+        if not (behind_encoder or targets.encoder):
+            raise ConfigError(
+                f"method.target_modules of method '{config.name}' names no layer to train. "
+                "Fix: method.target_modules.encoder=[q_proj,v_proj]."
+            )
+    if behind_encoder and loss == "clip":
+        raise ConfigError(
+            f"method '{config.name}' trains weights behind the image encoder, which loss=clip never "
+            "reaches; allowed: loss=lm. Fix: loss=lm."
+        )

@@ -1,47 +1,33 @@
-"""LoRA on the image encoder, by peft (Hu et al., arXiv 2106.09685)."""
-
-from collections.abc import Mapping
+"""LoRA and DoRA, by peft, on the linear layers of any part of the model."""
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.utils import get_peft_model_state_dict
-from torch import Tensor
+from peft import LoraConfig
 
 from ablate.config.schema import LoraMethod
-from ablate.methods.base import Method
+from ablate.methods.base import Session
+from ablate.methods.peft_method import PeftMethod
+from ablate.methods.targets import target_pattern
 from ablate.models.vlm import VisionLanguageModel
 
-VISION_TOWER = r"llava\.model\.vision_tower\."
 
+class Lora(PeftMethod):
+    """dW = (alpha / rank) * B A, with B zero at first (Hu et al., arXiv 2106.09685).
 
-class Lora(Method):
-    """peft's LoRA on the linear layers of the image encoder."""
+    Weight-decomposed (DoRA, Liu et al., arXiv 2402.09353), the sum W + dW is scaled to row norms
+    that are trained too and start at those of W.
+    """
 
-    def __init__(self, config: LoraMethod) -> None:
+    def __init__(self, config: LoraMethod, weight_decomposed: bool) -> None:
+        self.learning_rate_scale = config.learning_rate_scale
         self._config = config
-        self._peft_model: PeftModel | None = None
+        self._weight_decomposed = weight_decomposed
 
-    def attach(self, vlm: VisionLanguageModel, gradients: Mapping[str, Tensor], seed: int) -> None:
-        """Add the low-rank pairs; the second of each is zero."""
-        del gradients
-        torch.manual_seed(seed)
-        names = "|".join(self._config.target_modules)
-        self._peft_model = get_peft_model(
-            vlm,
-            LoraConfig(
-                r=self._config.rank,
-                lora_alpha=self._config.alpha,  # type: ignore[arg-type]
-                target_modules=rf"{VISION_TOWER}.*\.({names})",
-            ),
+    def adapter_config(self, vlm: VisionLanguageModel, session: Session) -> LoraConfig:
+        """Describe the low-rank pairs; A is drawn from torch's generator at the session's seed."""
+        torch.manual_seed(session.seed)
+        return LoraConfig(
+            r=self._config.rank,
+            lora_alpha=self._config.alpha,  # type: ignore[arg-type]
+            use_dora=self._weight_decomposed,
+            target_modules=target_pattern(vlm, self._config.target_modules),
         )
-
-    def update(self) -> dict[str, Tensor]:
-        """Return the low-rank pairs."""
-        assert self._peft_model is not None
-        return dict(get_peft_model_state_dict(self._peft_model))
-
-    def merge(self) -> None:
-        """Add the low-rank products onto the encoder's weights."""
-        assert self._peft_model is not None
-        self._peft_model.merge_and_unload()
-        self._peft_model = None

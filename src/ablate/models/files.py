@@ -31,6 +31,12 @@ def read_config(name: str, revision: str | None) -> dict[str, Any]:
         ConfigError: If there is no such model, here or on the hub.
     """
     place = locate(name)
+    is_path = place.startswith((".", "~")) or Path(place).is_absolute()
+    if is_path and not (Path(place) / "config.json").is_file():
+        raise ConfigError(
+            f"Model folder {place} has no config.json. "
+            f"Fix: give a saved model's folder, or a hub id, in model.llava and model.clip."
+        )
     try:
         file = cached_file(place, "config.json", revision=revision)
     except (OSError, ValueError) as error:

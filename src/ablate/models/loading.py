@@ -32,7 +32,7 @@ def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
     llava_place, clip_place = locate(config.llava), locate(config.clip)
     revision = config.revision or "main"
     options: dict[str, Any] = {"revision": revision, "use_safetensors": True}
-    with _quiet():
+    with quiet_transformers():
         vlm = VisionLanguageModel(
             LlavaForConditionalGeneration.from_pretrained(
                 llava_place, dtype=compute.frozen_dtype, **options
@@ -47,8 +47,8 @@ def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence load reports: the CLIP file's own vision tower is dropped on purpose."""
+def quiet_transformers() -> Iterator[None]:
+    """Silence transformers' bars and load reports: CLIP's own vision tower is dropped on purpose."""
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -66,10 +66,15 @@ class VisionLanguageModel(nn.Module):
         return self.llava.device
 
     @property
+    def patch_size_px(self) -> int:
+        """Side of the square that one image token stands for."""
+        return int(cast("PreTrainedConfig", self.llava.config.vision_config).patch_size)
+
+    @property
     def n_image_tokens(self) -> int:
         """Tokens that one image takes in the language model's input."""
         vision = cast("PreTrainedConfig", self.llava.config.vision_config)
-        n_patches = (vision.image_size // vision.patch_size) ** 2
+        n_patches = (vision.image_size // self.patch_size_px) ** 2
         keeps_class_token = self.llava.config.vision_feature_select_strategy == "full"
         return int(n_patches + keeps_class_token)
 

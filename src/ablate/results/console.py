@@ -8,6 +8,17 @@ import pandas as pd
 from ablate.results.run_folder import RunFolder
 
 _STAGES = ("load_seconds", "importance_seconds", "train_seconds", "eval_seconds")
+_SETTINGS = (
+    "model",
+    "method",
+    "loss",
+    "data",
+    "shots",
+    "sessions",
+    "rank",
+    "top_k_heads",
+    "sparsity",
+)
 _SHOWN = ("accuracy_before", "accuracy", "target_improvement", "control_change")
 
 
@@ -32,7 +43,7 @@ def summary_lines(results: pd.DataFrame) -> Iterator[str]:
     """Yield a table of means over seeds for each ablation, and where the time went."""
     good = results[results["status"] == "ok"]
     for ablation, rows in good.groupby("ablation", dropna=False, sort=False):
-        by = ["value"] if isinstance(ablation, str) else ["method", "loss", "rank", "data"]
+        by = ["value"] if isinstance(ablation, str) else _varied(rows)
         title = f"{ablation}: {rows['axis'].iloc[0]}" if isinstance(ablation, str) else "runs"
         yield ""
         yield f"{title} (mean over seeds, ± standard deviation)"
@@ -46,9 +57,14 @@ def summary_lines(results: pd.DataFrame) -> Iterator[str]:
         yield f"time: {shares}; {seconds.sum() / len(good):.1f} s a run"
 
 
+def _varied(rows: pd.DataFrame) -> list[str]:
+    """Return the settings in which runs differ, the method in any case."""
+    return [name for name in _SETTINGS if name == "method" or rows[name].nunique(dropna=False) > 1]
+
+
 def _table(rows: pd.DataFrame, by: list[str]) -> str:
     groups = rows.groupby(by, dropna=False, sort=False)
-    columns: dict[str, pd.Series] = {"seeds": groups.size()}
+    columns: dict[str, pd.Series] = {"runs": groups.size()}
     for column in _SHOWN:
         if rows[column].notna().any():
             spread = groups[column].std()

@@ -45,6 +45,8 @@ COLUMNS = (
     "finished_at",
     "device",
     "precision",
+    "forgetting",
+    "clip_effective_parameters",
 )
 TASK_COLUMNS = (
     "run_id",
@@ -57,6 +59,7 @@ TASK_COLUMNS = (
     "n",
     "stderr",
 )
+SESSION_COLUMNS = ("run_id", "after_session", "session", "classes", "accuracy", "n")
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,25 @@ class TaskResult:
     stderr: float | None
 
 
+@dataclass(frozen=True)
+class SessionResult:
+    """The target's accuracy on the classes of one continual-learning session.
+
+    Attributes:
+        after_session: Sessions trained so far; 0 is before any training.
+        session: Session that the classes belong to, from 1.
+        classes: Names of those classes.
+        accuracy: VQA accuracy, a fraction.
+        n: Number of items.
+    """
+
+    after_session: int
+    session: int
+    classes: str
+    accuracy: float | None
+    n: int
+
+
 @dataclass
 class RunRecord:
     """One row of results.csv and the rows of tasks.csv that belong to it.
@@ -91,10 +113,14 @@ class RunRecord:
     Attributes:
         row: Value by column; a column that is absent was not measured.
         tasks: The run's tasks.
+        sessions: The target after every session; empty in the offline setting.
+        digest: Hash of the trained update and every answer; None where there is no outcome.
     """
 
     row: dict[str, Any]
     tasks: list[TaskResult] = field(default_factory=list)
+    sessions: list[SessionResult] = field(default_factory=list)
+    digest: str | None = None
 
     @property
     def status(self) -> str:
@@ -103,9 +129,19 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as it stands in result.json."""
-        return {"row": self.row, "tasks": [asdict(task) for task in self.tasks]}
+        return {
+            "row": self.row,
+            "tasks": [asdict(task) for task in self.tasks],
+            "sessions": [asdict(session) for session in self.sessions],
+            "digest": self.digest,
+        }
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "RunRecord":
         """Read what `to_json` wrote."""
-        return cls(content["row"], [TaskResult(**task) for task in content["tasks"]])
+        return cls(
+            content["row"],
+            [TaskResult(**task) for task in content["tasks"]],
+            [SessionResult(**session) for session in content["sessions"]],
+            content["digest"],
+        )

@@ -38,6 +38,16 @@ class RunFolder:
         """Where the trained update goes."""
         return self.path / "adapter.safetensors"
 
+    @property
+    def model_path(self) -> Path:
+        """Where the trained model goes, if it is kept."""
+        return self.path / "model"
+
+    @property
+    def audit_path(self) -> Path:
+        """Where the table of what is trained goes."""
+        return self.path / "audit.csv"
+
     @contextmanager
     def owned(self, wait: bool) -> Iterator[bool]:
         """Own the folder for the length of the block.
@@ -74,7 +84,13 @@ class RunFolder:
             config: The run's whole configuration.
             identity: The columns known beforehand; they name the row of a run that never ended.
         """
-        for stale in ("result.json", "items.parquet", "adapter.safetensors", "log.txt"):
+        for stale in (
+            "result.json",
+            "items.parquet",
+            "adapter.safetensors",
+            "audit.csv",
+            "log.txt",
+        ):
             (self.path / stale).unlink(missing_ok=True)
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_text(self.path / "started.json", json.dumps(identity, indent=1))

@@ -1,5 +1,6 @@
 """The CSV files of a sweep: rebuilt from its run folders, never appended to."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -7,12 +8,19 @@ import pandas as pd
 from filelock import FileLock
 
 from ablate.results.files import replacing
-from ablate.results.record import COLUMNS, TASK_COLUMNS, RunRecord
+from ablate.results.record import (
+    COLUMNS,
+    SESSION_COLUMNS,
+    TASK_COLUMNS,
+    RunRecord,
+    SessionResult,
+    TaskResult,
+)
 from ablate.results.run_folder import RunFolder
 
 
 def rebuild(sweep_folder: Path) -> pd.DataFrame:
-    """Rebuild results.csv and tasks.csv from every run folder that has something to say.
+    """Rebuild results.csv, tasks.csv and sessions.csv from the run folders that have something to say.
 
     Several processes may call this at once: a lock orders them and a rename publishes each file whole.
 
@@ -28,16 +36,12 @@ def rebuild(sweep_folder: Path) -> pd.DataFrame:
         results = pd.DataFrame([record.row for record in records])
         extra = [column for column in results.columns if column not in COLUMNS]
         results = results.reindex(columns=[*COLUMNS, *extra])
-        tasks = pd.DataFrame(
-            [
-                {"run_id": record.row["run_id"], **asdict(task)}
-                for record in records
-                for task in record.tasks
-            ],
-            columns=list(TASK_COLUMNS),
-        )
+        tasks = [(record, task) for record in records for task in record.tasks]
+        sessions = [(record, session) for record in records for session in record.sessions]
         _write(results, sweep_folder / "results.csv")
-        _write(tasks, sweep_folder / "tasks.csv")
+        _write(_details(tasks, TASK_COLUMNS), sweep_folder / "tasks.csv")
+        if sessions:
+            _write(_details(sessions, SESSION_COLUMNS), sweep_folder / "sessions.csv")
     return results
 
 
@@ -54,6 +58,16 @@ def read_records(sweep_folder: Path) -> list[RunRecord]:
             continue
         records.append(record)
     return sorted(records, key=_order)
+
+
+def _details(
+    rows: Sequence[tuple[RunRecord, TaskResult | SessionResult]], columns: tuple[str, ...]
+) -> pd.DataFrame:
+    """Return one row per detail, each with its run's id."""
+    return pd.DataFrame(
+        [{"run_id": record.row["run_id"], **asdict(detail)} for record, detail in rows],
+        columns=list(columns),
+    )
 
 
 def _order(record: RunRecord) -> tuple[str, bool, float, str, int, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ablate.config.reading import to_plain
 from ablate.config.schema import RunConfig
+from ablate.models.compute import Compute
 
 # These change where or how fast a run happens, never its numbers.
 _NOT_DETERMINING = ("ablation", "seeds", "name", "output_dir", "force", "device", "save_model")
@@ -36,6 +37,32 @@ def run_id(config: RunConfig, fingerprints: dict[str, str]) -> str:
     return f"{slug(config)}-{digest}"
 
 
+def importance_key(
+    config: RunConfig, fingerprints: dict[str, str], compute: Compute, parameters: list[str]
+) -> str:
+    """Hash what determines the first session's importance: neither rank nor heads nor sparsity.
+
+    Args:
+        config: The run.
+        fingerprints: Content hash by name.
+        compute: Device and precision; two devices may round differently.
+        parameters: Names of the weights whose gradient is wanted.
+    """
+    plain = to_plain(config)
+    determining = {
+        "prompt": config.model.prompt,
+        "loss": config.loss,
+        "data": _drop(plain["data"], "path", "test_items"),
+        "n_options": config.eval.n_options,
+        "batch_size": config.train.batch_size,
+        "seed": config.seed,
+        "fingerprints": {name: fingerprints[name] for name in ("llava", "clip", "data")},
+        "compute": [str(compute.device), compute.precision],
+        "parameters": parameters,
+    }
+    return hashlib.sha256(json.dumps(determining, sort_keys=True).encode()).hexdigest()
+
+
 def slug(config: RunConfig) -> str:
     """Return the readable part of a run's name: letters, digits, dots and dashes."""
     if config.ablation is not None:
@@ -49,6 +76,8 @@ def slug(config: RunConfig) -> str:
     return f"{cleaned}-seed{config.seed}"
 
 
-def _drop(values: dict[str, Any], *keys: str) -> None:
+def _drop(values: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Remove keys in place."""
     for key in keys:
         values.pop(key, None)
+    return values

@@ -21,6 +21,7 @@ from ablate.models.files import read_config
 from ablate.results.record import RunRecord, Status
 from ablate.results.run_folder import RunFolder
 from ablate.results.tables import rebuild
+from ablate.runner.effect import check_effect, outcome_digest
 from ablate.runner.prepare import PreparedRun, prepare
 from ablate.runner.provenance import git_state
 from ablate.runner.run import measure
@@ -67,8 +68,10 @@ def make_run(prepared: PreparedRun, wait: bool) -> str:
 
 
 def is_done(prepared: PreparedRun) -> bool:
-    """Tell whether a run has ended well before and is not forced to run again."""
+    """Tell whether a run has ended well before, with all that is asked of it now."""
     if prepared.config.force:
+        return False
+    if prepared.config.save_model and not prepared.folder.model_path.is_dir():
         return False
     record = prepared.folder.read()
     return record is not None and record.status == "ok"
@@ -77,31 +80,34 @@ def is_done(prepared: PreparedRun) -> bool:
 def _recorded(prepared: PreparedRun) -> RunRecord:
     """Make a run and leave its outcome in its folder, whatever happens."""
     config, folder = prepared.config, prepared.folder
-    row = _identity(config, folder) | {"started_at": _now()}
-    folder.begin(to_plain(config), row)
+    record = RunRecord(_identity(config, folder) | {"started_at": _now()})
+    folder.begin(to_plain(config), record.row)
     compute = choose_compute(config.device, config.precision)
     watch = Stopwatch(compute.device)
     reset_peak_memory(compute.device)
-    outcome = None
+    items = None
     with _logged(folder.log_path):
         try:
-            outcome = measure(prepared, compute, watch)
-            row |= {"status": "ok", **outcome.columns}
+            measured = measure(prepared, compute, watch)
+            record.digest = outcome_digest(folder.adapter_path, measured.items)
+            check_effect(config, folder, record.digest)
+            record.row |= {"status": "ok", **measured.columns}
+            record.tasks, record.sessions = measured.tasks, measured.sessions
+            items = measured.items
         except (Exception, KeyboardInterrupt) as error:
             log.error("%s", traceback.format_exc())
-            row |= {"status": _status(error), "error": _one_line(error)}
+            record.row |= {"status": _status(error), "error": _one_line(error)}
             if isinstance(error, KeyboardInterrupt):
-                folder.finish(RunRecord(row), None)
+                folder.finish(record, None)
                 raise
-    row |= {f"{stage}_seconds": watch.seconds.get(stage) for stage in STAGES}
-    row |= {
+    record.row |= {f"{stage}_seconds": watch.seconds.get(stage) for stage in STAGES}
+    record.row |= {
         "peak_memory_bytes": peak_memory_bytes(compute.device),
         "device": str(compute.device),
         "precision": compute.precision,
         "finished_at": _now(),
     }
-    record = RunRecord(row, outcome.tasks if outcome else [])
-    folder.finish(record, outcome.items if outcome else None)
+    folder.finish(record, items)
     return record
 
 

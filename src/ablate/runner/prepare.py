@@ -8,6 +8,7 @@ from ablate.config.errors import ConfigError
 from ablate.config.schema import DataConfig, LorsuMethod, RunConfig
 from ablate.data.load import load_data
 from ablate.data.types import ImageClassification
+from ablate.methods.build import check_method
 from ablate.models.compute import choose_compute
 from ablate.models.files import check_weights, fingerprint, n_attention_heads
 from ablate.results.run_folder import RunFolder
@@ -25,12 +26,19 @@ class PreparedRun:
         target: The data set it adapts to.
         controls: The data sets that show forgetting, by name.
         folder: Where its results go.
+        fingerprints: Content hash of the model's weights, the data and each control.
     """
 
     config: RunConfig
     target: ImageClassification
     controls: dict[str, ImageClassification]
     folder: RunFolder
+    fingerprints: dict[str, str]
+
+    @property
+    def cache_folder(self) -> Path:
+        """What runs of all sweeps below one output folder may share."""
+        return Path(self.config.output_dir) / ".cache"
 
 
 def prepare(config: RunConfig) -> PreparedRun:
@@ -40,6 +48,7 @@ def prepare(config: RunConfig) -> PreparedRun:
         ConfigError: If the run could not be made.
     """
     choose_compute(config.device, config.precision)
+    check_method(config.method, config.loss)
     if isinstance(config.method, LorsuMethod):
         _check_heads(config, config.method.top_k_heads)
     check_weights(config.model)
@@ -52,7 +61,7 @@ def prepare(config: RunConfig) -> PreparedRun:
         **{f"controls.{name}": data.fingerprint for name, data in controls.items()},
     }
     folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, fingerprints))
-    return PreparedRun(config, target, controls, folder)
+    return PreparedRun(config, target, controls, folder, fingerprints)
 
 
 def _load(config: DataConfig, trained_on: bool) -> ImageClassification:

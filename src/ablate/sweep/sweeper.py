@@ -47,9 +47,11 @@ class PointSweeper(Sweeper):
         points = expand(overrides, self._compose)
 
         from ablate.runner.prepare import check_output, prepare
+        from ablate.sweep.axes import check_axes
         from ablate.sweep.execute import Job, execute
 
         prepared = [prepare(point.config) for point in points]
+        check_axes(prepared)
         for folder in dict.fromkeys(run.folder.path.parents[1] for run in prepared):
             check_output(folder)
         jobs = [Job(p.overrides, r) for p, r in zip(points, _unique(prepared), strict=True) if r]

@@ -30,7 +30,7 @@ def train(
 
     Args:
         model: Holds the parameters.
-        method: Brings its penalty and its hook after each step.
+        method: Brings its penalty, its learning-rate scale and its hook after each step.
         loss: The loss over the training set.
         config: The recipe.
         compute: Device and precision.
@@ -49,7 +49,7 @@ def train(
     model.train()
     for step, batches in enumerate(_steps(loss.n, config, seed)):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, per_epoch, config)
+            group["lr"] = method.learning_rate_scale * learning_rate(step, per_epoch, config)
         value = _accumulate(method, loss, batches, compute, scaler)
         if not math.isfinite(value):
             raise NonFiniteLossError(f"the loss is {value} at step {step}")
@@ -58,9 +58,11 @@ def train(
             nn.utils.clip_grad_norm_(trained, config.max_gradient_norm)
         scaler.step(optimizer)
         scaler.update()
-        optimizer.zero_grad(set_to_none=True)
         method.after_step(step)
+        optimizer.zero_grad(set_to_none=True)
         on_step(value)
+    if not all(bool(parameter.isfinite().all()) for parameter in trained):
+        raise NonFiniteLossError("a trained parameter is not finite after the last step")
     model.eval()
 
 

@@ -1,0 +1,83 @@
+"""AdaLoRA, by peft: low-rank updates whose ranks are moved to the layers that need them."""
+
+import math
+
+import torch
+from peft import AdaLoraConfig
+from peft.tuners.adalora import AdaLoraModel
+from torch import Tensor
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import AdaloraMethod
+from ablate.methods.base import Session
+from ablate.methods.peft_method import PeftMethod
+from ablate.methods.targets import target_pattern
+from ablate.models.vlm import VisionLanguageModel
+
+
+class Adalora(PeftMethod):
+    """dW = (alpha / rank) * B diag(E) A, with E zero at first (Zhang et al., arXiv 2303.10512).
+
+    All layers start at `initial_rank_factor * rank`; triplets of the lowest sensitivity are set to
+    zero step by step until `rank` are left per layer on average.
+    """
+
+    def __init__(self, config: AdaloraMethod) -> None:
+        self.learning_rate_scale = config.learning_rate_scale
+        self._config = config
+
+    def adapter_config(self, vlm: VisionLanguageModel, session: Session) -> AdaLoraConfig:
+        """Describe the triplets; A and B are drawn from torch's generator at the session's seed.
+
+        Raises:
+            ConfigError: If there are too few steps to measure a sensitivity and then act on it.
+        """
+        config, total_steps = self._config, session.total_steps
+        if total_steps < 2:
+            raise ConfigError(
+                f"Training has {total_steps} optimiser step, but method 'adalora' needs at least 2. "
+                "Fix: train.epochs=2."
+            )
+        torch.manual_seed(session.seed)
+        initial_rank = math.ceil(config.initial_rank_factor * config.rank)
+        return AdaLoraConfig(
+            target_r=config.rank,
+            init_r=initial_rank,
+            # peft divides by the initial rank where others divide by the rank.
+            lora_alpha=config.alpha * initial_rank / config.rank,  # type: ignore[arg-type]
+            tinit=math.floor(config.initial_fraction * total_steps),
+            tfinal=math.floor(config.final_fraction * total_steps),
+            total_step=total_steps,
+            deltaT=config.allocation_interval_steps,
+            beta1=config.sensitivity_decay,
+            beta2=config.uncertainty_decay,
+            orth_reg_weight=config.orthogonality_weight,
+            target_modules=target_pattern(vlm, config.target_modules),
+        )
+
+    def penalty(self) -> Tensor:
+        """Return the mean distance of all A A^T and B^T B from the identity, weighted (section 3.1).
+
+        peft adds it only to models that return their own loss.
+        """
+        distances = []
+        for name, parameter in self.peft_model.named_parameters():
+            if ".lora_A." in name or ".lora_B." in name:
+                products = (
+                    parameter @ parameter.T if ".lora_A." in name else parameter.T @ parameter
+                )
+                identity = torch.eye(len(products), device=products.device, dtype=products.dtype)
+                distances.append((products - identity).norm())
+        return self._config.orthogonality_weight * torch.stack(distances).mean()
+
+    def after_step(self, step: int) -> None:
+        """Score the triplets by this step's gradients and keep as many as the schedule allows."""
+        for parameter in self.peft_model.parameters():
+            if parameter.requires_grad:
+                # peft wants a finite gradient of all triplets. Those behind the layer that LLaVA reads have
+                # none, and in a step that float16's gradient scaler skips they are infinite.
+                gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                parameter.grad = gradient.nan_to_num(0.0, 0.0, 0.0)
+        tuner = self.peft_model.base_model
+        assert isinstance(tuner, AdaLoraModel)
+        tuner.update_and_allocate(step + 1)

@@ -1,0 +1,43 @@
+"""Which linear layers a low-rank adapter is put on, by part of the model."""
+
+import re
+from dataclasses import asdict
+
+from torch import nn
+
+from ablate.config.errors import unknown
+from ablate.config.schema import TargetModules
+from ablate.models.vlm import VisionLanguageModel
+
+PART_PATHS = {
+    "encoder": "llava.model.vision_tower",
+    "projector": "llava.model.multi_modal_projector",
+    "language_model": "llava.model.language_model",
+}
+"""Where LLaVA keeps its parts; CLIP's text tower, whose layers share their names, is in none."""
+
+
+def target_pattern(vlm: VisionLanguageModel, targets: TargetModules) -> str:
+    """Return the regular expression that matches the path of every targeted layer in full.
+
+    Raises:
+        ConfigError: If a part of the model has no linear layer of a given name.
+    """
+    patterns = []
+    for part, names in asdict(targets).items():
+        available = _linear_names(vlm.get_submodule(PART_PATHS[part]))
+        for name in names:
+            if name not in available:
+                raise unknown(f"layer in method.target_modules.{part}", name, available)
+        if names:
+            choices = "|".join(re.escape(name) for name in names)
+            patterns.append(rf"{re.escape(PART_PATHS[part])}\.(.*\.)?({choices})")
+    return "|".join(patterns)
+
+
+def _linear_names(part: nn.Module) -> set[str]:
+    return {
+        path.rpartition(".")[2]
+        for path, module in part.named_modules()
+        if isinstance(module, nn.Linear)
+    }

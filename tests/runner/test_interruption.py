@@ -1,0 +1,60 @@
+"""Runs that are killed, and runs that meet."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+
+SWEEP = [
+    "+ablation=rank",
+    "ablation.values=[2,3,4,5]",
+    "ablation.baseline=2",
+    "seeds=[0]",
+    "train.epochs=4",
+]
+VARYING = ["_seconds", "_at", "_bytes"]
+
+
+def start(arguments, *words):
+    command = [sys.executable, "-m", "ablate.cli.main", "run", *arguments, *SWEEP, *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def numbers(folder):
+    table = pd.read_csv(folder / "results.csv")
+    kept = [column for column in table.columns if not column.endswith(tuple(VARYING))]
+    return table[kept]
+
+
+def test_kill_loses_at_most_the_run_in_flight_and_the_end_is_the_same(arguments, tmp_path):
+    sweep = tmp_path / "outputs" / "rank"
+    killed = start(arguments)
+    deadline = time.monotonic() + 120
+    while len(list(sweep.glob("runs/*/result.json"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    done = {path: path.stat().st_mtime_ns for path in sweep.glob("runs/*/result.json")}
+    assert len(done) >= 2
+    assert all(json.loads(path.read_text())["row"]["status"] == "ok" for path in done)
+    resumed = start(arguments)
+    output, _ = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, output
+    assert f"{len(done)} already done" in output
+    assert all(path.stat().st_mtime_ns == written for path, written in done.items())
+    whole = start(arguments, "name=whole")
+    output, _ = whole.communicate(timeout=300)
+    assert whole.returncode == 0, output
+    pd.testing.assert_frame_equal(numbers(sweep), numbers(tmp_path / "outputs" / "whole"))
+
+
+def test_two_calls_at_once_share_the_work(arguments, tmp_path):
+    both = [start(arguments), start(arguments)]
+    outputs = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    table = pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv")
+    assert list(table["value"]) == [2, 3, 4, 5]
+    assert set(table["status"]) == {"ok"}

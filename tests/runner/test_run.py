@@ -1,0 +1,173 @@
+"""`ablate run` from command to CSV row, on a random model."""
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import CLIPModel, LlavaForConditionalGeneration
+
+ABLATION = ["+ablation=rank", "ablation.values=[2,4]", "ablation.baseline=2", "seeds=[0]"]
+TIMES = ["load_seconds", "importance_seconds", "train_seconds", "eval_seconds"]
+VARYING = [*TIMES, "peak_memory_bytes", "started_at", "finished_at"]
+
+
+def results(folder):
+    # The status `nan` is a word.
+    return pd.read_csv(folder / "results.csv", keep_default_na=False, na_values=[""])
+
+
+def numbers(folder):
+    return results(folder).drop(columns=VARYING)
+
+
+def test_an_ablation_becomes_rows_folders_and_tables(ablate_run, capsys):
+    code, outputs = ablate_run(*ABLATION)
+    assert code == 0
+    table = results(outputs / "rank")
+    assert list(table["value"]) == [2, 4]
+    assert set(table["status"]) == {"ok"}
+    assert list(table["rank"]) == [2, 4]
+    assert (table["n_items"] == 40).all()
+    assert table["control_change"].isna().all()
+    assert table["vision_stable_score"].isna().all()
+    assert (table["target_improvement"] == table["accuracy"] - table["accuracy_before"]).all()
+    assert (table["effective_parameters"] == table["trainable_parameters"]).all()
+    folder = outputs / "rank" / "runs" / table["run_id"][0]
+    assert {path.name for path in folder.iterdir() if path.name[0] != "."} == {
+        "config.yaml",
+        "result.json",
+        "items.parquet",
+        "log.txt",
+        "adapter.safetensors",
+        "audit.csv",
+    }
+    items = pd.read_parquet(folder / "items.parquet")
+    vqa = items[items["metric"] == "accuracy"]
+    assert vqa["correct"].mean() == pytest.approx(table["accuracy"][0])
+    tasks = pd.read_csv(outputs / "rank" / "tasks.csv")
+    assert list(tasks["metric"]) == ["accuracy", "zero_shot_accuracy"] * 2
+    assert (tasks["n"] == 40).all()
+    shown = capsys.readouterr().out
+    assert "method.rank" in shown
+    assert "time:" in shown
+
+
+def test_a_second_call_runs_nothing_and_force_runs_all(ablate_run, capsys):
+    _, outputs = ablate_run(*ABLATION)
+    first = results(outputs / "rank")
+    capsys.readouterr()
+    code, _ = ablate_run(*ABLATION)
+    assert code == 0
+    assert "2 already done, 0 to run" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(results(outputs / "rank"), first)
+    ablate_run(*ABLATION, "force=true")
+    again = results(outputs / "rank")
+    assert (again["started_at"] >= first["finished_at"]).all()
+
+
+@pytest.mark.parametrize("loss", ["lm", "clip"])
+def test_numbers_do_not_depend_on_the_company_a_run_keeps(ablate_run, loss):
+    _, outputs = ablate_run(*ABLATION, f"loss={loss}", "name=together")
+    for value in (4, 2):
+        narrowed = [word for word in ABLATION if "values" not in word and "baseline" not in word]
+        ablate_run(
+            *narrowed,
+            f"ablation.values=[{value}]",
+            f"ablation.baseline={value}",
+            f"loss={loss}",
+            "name=apart",
+        )
+    pd.testing.assert_frame_equal(numbers(outputs / "together"), numbers(outputs / "apart"))
+    for run_id in results(outputs / "apart")["run_id"]:
+        a, b = (
+            load_file(outputs / n / "runs" / run_id / "adapter.safetensors")
+            for n in ("together", "apart")
+        )
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_another_seed_is_another_run_with_other_shots(ablate_run):
+    _, outputs = ablate_run("seeds=[0,1]")
+    table = results(outputs / "run")
+    assert list(table["seed"]) == [0, 1]
+    first, second = (
+        load_file(outputs / "run" / "runs" / r / "adapter.safetensors") for r in table["run_id"]
+    )
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_failed_run_leaves_a_row_and_the_others_go_on(ablate_run, capsys):
+    code, outputs = ablate_run(
+        "+ablation=rank",
+        "ablation.key=train.learning_rate",
+        "ablation.values=[1e-3,1e30]",
+        "ablation.baseline=1e-3",
+        "seeds=[0]",
+        "train.epochs=3",
+    )
+    assert code == 1
+    table = results(outputs / "rank")
+    assert sorted(table["status"]) == ["nan", "ok"]
+    failed = table[table["status"] == "nan"].iloc[0]
+    assert "loss is" in failed["error"]
+    assert pd.isna(failed["accuracy"])
+    assert failed["rank"] == 64
+    assert "1 of 2 runs failed" in capsys.readouterr().err
+
+
+def test_sessions_are_measured_one_by_one(ablate_run):
+    _, outputs = ablate_run("data.sessions=3")
+    sessions = pd.read_csv(outputs / "run" / "sessions.csv")
+    assert len(sessions) == 4 * 3
+    assert sessions.groupby("after_session")["n"].sum().eq(40).all()
+    row = results(outputs / "run").iloc[0]
+    last = sessions[sessions["after_session"] == 3]
+    assert (last["accuracy"] * last["n"]).sum() / 40 == pytest.approx(row["accuracy"])
+    curves = sessions[sessions["session"] < 3].pivot(
+        index="after_session", columns="session", values="accuracy"
+    )
+    drops = [curves[s].loc[s:2].max() - curves[s].loc[3] for s in (1, 2)]
+    assert row["forgetting"] == pytest.approx(sum(drops) / 2)
+
+
+def test_a_saved_model_is_the_merged_one_and_can_be_adapted_again(ablate_run):
+    _, outputs = ablate_run("save_model=true", "loss=clip", "train.epochs=3")
+    run_id = results(outputs / "run")["run_id"][0]
+    folder = outputs / "run" / "runs" / run_id / "model"
+    llava = LlavaForConditionalGeneration.from_pretrained(folder)
+    clip = CLIPModel.from_pretrained(folder / "clip")
+    pixel_values = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    ours = llava.model.vision_tower(pixel_values=pixel_values).pooler_output
+    theirs = clip.vision_model(pixel_values=pixel_values).pooler_output
+    assert torch.equal(ours, theirs)
+    first = results(outputs / "run").iloc[0]
+    code, _ = ablate_run(
+        f"model.llava={folder}", f"model.clip={folder / 'clip'}", "method=frozen", "name=again"
+    )
+    assert code == 0
+    again = results(outputs / "again").iloc[0]
+    assert again["accuracy"] == first["accuracy"]
+    assert again["trainable_parameters"] == 0
+    assert again["encoder_frozen"]
+
+
+def test_an_axis_that_changes_nothing_is_refused(ablate_run, capsys):
+    code, outputs = ablate_run(
+        "+ablation=rank",
+        "ablation.key=eval.batch_size",
+        "ablation.values=[8,16]",
+        "ablation.baseline=8",
+    )
+    assert code == 2
+    assert "changes no result" in capsys.readouterr().err
+    assert not outputs.exists()
+
+
+def test_a_value_that_changes_nothing_is_an_error_not_a_finding(ablate_run):
+    code, outputs = ablate_run(*ABLATION, "method.top_k_heads=0")
+    assert code == 1
+    table = results(outputs / "rank")
+    assert list(table["status"]) == ["ok", "failed"]
+    assert "method.rank=4 changes nothing" in table["error"][1]
+    assert pd.isna(table["accuracy"][1])
