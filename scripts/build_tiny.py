@@ -18,7 +18,14 @@ from ablate.data.shapes.world import SHAPES, sample_scenes
 from tiny_config import BuildConfig, read_config
 from tiny_contrastive import normalise, train_clip
 from tiny_instruction import train_llava
-from tiny_models import make_clip, make_llava, save_clip, save_llava, write_checksums
+from tiny_models import (
+    check_special_tokens,
+    make_clip,
+    make_llava,
+    save_clip,
+    save_llava,
+    write_checksums,
+)
 from tiny_text import train_tokenizer, wrap_tokenizer
 
 _FOLDER = Path(__file__).parent
@@ -51,6 +58,7 @@ def build(config: BuildConfig, folder: Path) -> None:
     torch.set_num_threads(config.threads)
     trained = train_tokenizer(config)
     tokenizer = wrap_tokenizer(trained, config.tokenizer.max_length, ends=False)
+    check_special_tokens(tokenizer)
     clip_length = config.text["max_position_embeddings"]
     clip_tokenizer = wrap_tokenizer(trained, clip_length, ends=True)
     torch.manual_seed(config.seed)

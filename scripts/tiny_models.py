@@ -103,7 +103,9 @@ def save_clip(clip: CLIPModel, tokenizer: PreTrainedTokenizerFast, folder: Path)
 
 
 def write_checksums(folder: Path) -> None:
-    """Write the SHA-256 of every weights file into `sha256.json`."""
+    """Make the weights files readable by all and write their SHA-256 into `sha256.json`."""
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)
     sums = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*.safetensors"))
@@ -111,7 +113,7 @@ def write_checksums(folder: Path) -> None:
     (folder / "sha256.json").write_text(json.dumps(sums, indent=2) + "\n")
 
 
-def assert_specials(tokenizer: PreTrainedTokenizerFast) -> None:
+def check_special_tokens(tokenizer: PreTrainedTokenizerFast) -> None:
     """Check that the special tokens have the ids that the configurations name."""
     ids = tokenizer.convert_tokens_to_ids(list(SPECIAL_TOKENS))
     if ids != list(range(len(SPECIAL_TOKENS))):

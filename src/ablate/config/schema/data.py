@@ -1,0 +1,87 @@
+"""Data sets, one dataclass for each kind."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from ablate.config.schema.fields import (
+    CLOSED,
+    NonNegativeInt,
+    OpenFraction,
+    PositiveInt,
+    Scoring,
+    Template,
+)
+
+
+@dataclass(frozen=True, config=CLOSED)
+class _Data:
+    """What every data set's configuration says.
+
+    Attributes:
+        name: Name in the tables.
+        question: Question whose answer is a class name.
+        templates: CLIP prompts with one `{}` for the class name.
+        scoring: How a multiple-choice answer is read from the VLM.
+        shots: Training images per class.
+        sessions: Continual-learning sessions the classes are split over; 1 is offline.
+        test_items: Most test items evaluated; None for all.
+    """
+
+    name: str
+    question: str
+    templates: Annotated[tuple[Template, ...], Field(min_length=1)]
+    scoring: Scoring
+    shots: PositiveInt
+    sessions: PositiveInt
+    test_items: PositiveInt | None
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ShapesData(_Data):
+    """The tiny model's procedural world in one drawing style.
+
+    Attributes:
+        style: Drawing style.
+        draw: Which test draw is evaluated; recipes are chosen on `development` only.
+    """
+
+    kind: Literal["shapes"]
+    style: str
+    draw: Literal["development", "test"]
+
+
+@dataclass(frozen=True, config=CLOSED)
+class DigitsData(_Data):
+    """scikit-learn's scans of handwritten digits.
+
+    Attributes:
+        test_fraction: Share of every class that is held out.
+        split_seed: Seed of that split.
+    """
+
+    kind: Literal["digits"]
+    test_fraction: OpenFraction
+    split_seed: NonNegativeInt
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ImageFolderData(_Data):
+    """Any folder of class folders, or of `train` and `test` folders that hold class folders.
+
+    Attributes:
+        path: The folder.
+        test_fraction: Share of every class held out when the folder has no `test` (or `val`,
+        `validation`) part. split_seed: Seed of that split. class_names: Readable name for a class
+        folder; folders not listed are read with `_` and `-` as spaces.
+    """
+
+    kind: Literal["imagefolder"]
+    path: str
+    test_fraction: OpenFraction
+    split_seed: NonNegativeInt
+    class_names: dict[str, str]
+
+
+DataConfig = Annotated[ShapesData | DigitsData | ImageFolderData, Field(discriminator="kind")]

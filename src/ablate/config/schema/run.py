@@ -1,0 +1,160 @@
+"""A run: the model, the recipe, the evaluation, and the ablation it is a point of."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from ablate.config.schema.data import DataConfig
+from ablate.config.schema.fields import (
+    CLOSED,
+    Fraction,
+    LossName,
+    NonNegativeFloat,
+    NonNegativeInt,
+    OpenFraction,
+    PositiveFloat,
+    PositiveInt,
+    Precision,
+    Switch,
+)
+from ablate.config.schema.methods import MethodConfig
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ModelConfig:
+    """A LLaVA model and the CLIP model whose image encoder it reads.
+
+    Attributes:
+        name: Name in the tables.
+        llava: Folder or hub id of a `LlavaForConditionalGeneration`; `tiny:` prefixes a folder
+        inside the package. clip: Folder or hub id of the matching `CLIPModel`, for its text tower
+        and projections. revision: Hub revision of both, or None for the latest. prompt:
+        Conversation around a question; holds `<image>` and `{question}`.
+    """
+
+    name: str
+    llava: str
+    clip: str
+    revision: str | None
+    prompt: Annotated[str, Field(pattern=r"(?s)<image>.*\{question\}")]
+
+
+@dataclass(frozen=True, config=CLOSED)
+class EvalConfig:
+    """How runs are evaluated.
+
+    Attributes:
+        batch_size: Images per forward pass; changes speed and memory, not answers.
+        n_options: Options of a multiple-choice question.
+        seed: Seed of the option draw; the same options for every run make runs comparable item by item.
+        max_new_tokens: Longest greedy answer where `scoring` is `generate`.
+    """
+
+    batch_size: PositiveInt
+    n_options: Annotated[int, Field(ge=2, le=26, strict=True)]
+    seed: NonNegativeInt
+    max_new_tokens: PositiveInt
+
+
+@dataclass(frozen=True, config=CLOSED)
+class TrainConfig:
+    """How the update is trained.
+
+    Attributes:
+        epochs: Passes over the few-shot training set, in every session.
+        batch_size: Images per forward pass.
+        accumulation_steps: Forward passes per optimiser step.
+        learning_rate: Peak learning rate.
+        minimum_learning_rate: Where the cosine ends.
+        schedule: Linear warm-up then cosine, constant after the warm-up, or the reference's
+        epoch-wise schedule. warmup_fraction: Share of all steps spent warming up. optimizer: AdamW
+        decays weights, Adam does not. betas: Decay of the two moments. weight_decay: Decoupled
+        weight decay; never on biases and norms. max_gradient_norm: Gradients are clipped to this
+        norm; None for no clipping. gradient_checkpointing: Recompute activations in the backward
+        pass to save memory.
+    """
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    accumulation_steps: PositiveInt
+    learning_rate: PositiveFloat
+    minimum_learning_rate: NonNegativeFloat
+    schedule: Literal["cosine", "constant", "reference"]
+    warmup_fraction: Fraction
+    optimizer: Literal["adamw", "adam"]
+    betas: tuple[OpenFraction, OpenFraction]
+    weight_decay: NonNegativeFloat
+    max_gradient_norm: PositiveFloat | None
+    gradient_checkpointing: Switch
+
+
+AxisValue = bool | int | float | str
+
+
+@dataclass(frozen=True, config=CLOSED)
+class AblationConfig:
+    """An ablation: one question, one key, its values.
+
+    Attributes:
+        name: Short name; also the default name of the output folder.
+        question: The question, in words.
+        key: The configuration key or group that is varied.
+        values: The values it takes.
+        baseline: The value that the others are compared with; one of `values`.
+        metrics: Columns of results.csv that answer the question.
+        source: Where the question comes from.
+        cost: What it costs on the tiny model.
+        value: The value of this very run; set by the sweeper.
+    """
+
+    name: str
+    question: str
+    key: str
+    values: Annotated[tuple[AxisValue, ...], Field(min_length=1)]
+    baseline: AxisValue
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    source: str
+    cost: str
+    value: AxisValue | None
+
+
+@dataclass(frozen=True, config=CLOSED)
+class RunConfig:
+    """One run: everything that determines its numbers, and where they go.
+
+    Attributes:
+        ablation: The ablation this run is a point of, if any.
+        model: The model that is adapted.
+        method: How it is adapted.
+        loss: What it is trained on: `lm` answers questions, `clip` matches images and class prompts.
+        data: The target data set.
+        controls: Data sets that show forgetting, by name.
+        train: The training recipe.
+        eval: How it is evaluated.
+        seed: Seed of the few-shot draw, the initialisation and the batch order.
+        seeds: Seeds of the whole sweep.
+        name: Folder below `output_dir`.
+        output_dir: Where results go.
+        force: Run again what is done.
+        device: `auto`, or a torch device.
+        precision: `auto`, or the autocast type.
+        save_model: Keep the whole trained model beside the results.
+    """
+
+    ablation: AblationConfig | None
+    model: ModelConfig
+    method: MethodConfig
+    loss: LossName
+    data: DataConfig
+    controls: dict[str, DataConfig]
+    train: TrainConfig
+    eval: EvalConfig
+    seed: NonNegativeInt
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None
+    name: Annotated[str, Field(pattern=r"^[^/\\\x00]+$")]
+    output_dir: str
+    force: Switch
+    device: str
+    precision: Precision
+    save_model: Switch
