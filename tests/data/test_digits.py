@@ -26,7 +26,18 @@ def _config(**changes):
 
 def test_the_parts_hold_every_scan_once():
     data = load_data(_config())
-    assert data.class_names == tuple("0123456789")
+    assert data.class_names == (
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+    )
     assert len(data.train.labels) + len(data.test.labels) == 1797
     assert len({*data.train.ids, *data.test.ids}) == 1797
     assert abs(len(data.test.labels) - 1797 / 2) < 10

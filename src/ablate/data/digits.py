@@ -28,6 +28,9 @@ class _Scans:
         return [Image.fromarray(self.grey[index]).convert("RGB") for index in indices]
 
 
+CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
 def load_digits(config: DigitsData) -> ImageClassification:
     """Load the scans and hold out a share of every digit.
 
@@ -54,7 +57,7 @@ def load_digits(config: DigitsData) -> ImageClassification:
     content = hashlib.sha256(grey.tobytes() + bytes(labels) + repr(parts).encode())
     return ImageClassification(
         name=config.name,
-        class_names=tuple(str(digit) for digit in range(10)),
+        class_names=CLASS_NAMES,
         question=config.question,
         templates=config.templates,
         train=train,

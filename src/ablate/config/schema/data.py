@@ -72,9 +72,9 @@ class ImageFolderData(_Data):
 
     Attributes:
         path: The folder.
-        test_fraction: Share of every class held out when the folder has no `test` (or `val`,
-        `validation`) part. split_seed: Seed of that split. class_names: Readable name for a class
-        folder; folders not listed are read with `_` and `-` as spaces.
+        test_fraction: Share of every class held out when the folder has no `test` part, nor `val` or `validation`.
+        split_seed: Seed of that split.
+        class_names: Readable name for a class folder; folders not listed are read with `_` and `-` as spaces.
     """
 
     kind: Literal["imagefolder"]

@@ -16,6 +16,7 @@ from ablate.config.schema.fields import (
     PositiveFloat,
     PositiveInt,
     Precision,
+    Scoring,
     Switch,
 )
 from ablate.config.schema.methods import MethodConfig
@@ -27,16 +28,18 @@ class ModelConfig:
 
     Attributes:
         name: Name in the tables.
-        llava: Folder or hub id of a `LlavaForConditionalGeneration`; `tiny:` prefixes a folder
-        inside the package. clip: Folder or hub id of the matching `CLIPModel`, for its text tower
-        and projections. revision: Hub revision of both, or None for the latest. prompt:
-        Conversation around a question; holds `<image>` and `{question}`.
+        llava: Folder or hub id of a `LlavaForConditionalGeneration`; `tiny:` prefixes a folder of the package.
+        clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections.
+        revision: Hub revision of both, or None for the latest.
+        scoring: How the model is best asked a multiple-choice question; data sets take it from here.
+        prompt: Conversation around a question; holds `<image>` and `{question}`.
     """
 
     name: str
     llava: str
     clip: str
     revision: str | None
+    scoring: Scoring
     prompt: Annotated[str, Field(pattern=r"(?s)<image>.*\{question\}")]
 
 
@@ -67,12 +70,13 @@ class TrainConfig:
         accumulation_steps: Forward passes per optimiser step.
         learning_rate: Peak learning rate.
         minimum_learning_rate: Where the cosine ends.
-        schedule: Linear warm-up then cosine, constant after the warm-up, or the reference's
-        epoch-wise schedule. warmup_fraction: Share of all steps spent warming up. optimizer: AdamW
-        decays weights, Adam does not. betas: Decay of the two moments. weight_decay: Decoupled
-        weight decay; never on biases and norms. max_gradient_norm: Gradients are clipped to this
-        norm; None for no clipping. gradient_checkpointing: Recompute activations in the backward
-        pass to save memory.
+        schedule: Linear warm-up then cosine, constant after the warm-up, or the reference's epoch-wise schedule.
+        warmup_fraction: Share of all steps spent warming up.
+        optimizer: AdamW decays weights, Adam does not.
+        betas: Decay of the two moments.
+        weight_decay: Decoupled weight decay; never on biases and norms.
+        max_gradient_norm: Gradients are clipped to this norm; None for no clipping.
+        gradient_checkpointing: Recompute activations in the backward pass to save memory.
     """
 
     epochs: PositiveInt
