@@ -61,7 +61,7 @@ def test_the_fingerprint_follows_the_split():
 
 
 def test_too_many_shots_name_the_class():
-    with pytest.raises(ConfigError, match=r"data\.shots=150, but class '8' has only 87"):
+    with pytest.raises(ConfigError, match=r"data\.shots=150, but class 'eight' has only 87"):
         load_data(_config(shots=150))
 
 

@@ -6,6 +6,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import CLIPModel, LlavaForConditionalGeneration
 
+from ablate.runner.restore import restore
+
 ABLATION = ["+ablation=rank", "ablation.values=[2,4]", "ablation.baseline=2", "seeds=[0]"]
 TIMES = ["load_seconds", "importance_seconds", "train_seconds", "eval_seconds"]
 VARYING = [*TIMES, "peak_memory_bytes", "started_at", "finished_at"]
@@ -171,3 +173,33 @@ def test_a_value_that_changes_nothing_is_an_error_not_a_finding(ablate_run):
     assert list(table["status"]) == ["ok", "failed"]
     assert "method.rank=4 changes nothing" in table["error"][1]
     assert pd.isna(table["accuracy"][1])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["method=lorsu", "loss=clip"],
+        ["method=lorsu", "data.sessions=2"],
+        ["method=spu"],
+        ["method=lora"],
+        ["method=dora"],
+        ["method=adalora", "train.epochs=4"],
+        ["method=layernorm"],
+        ["method=full", "loss=clip"],
+        ["method=lora-f"],
+        ["method=lorsu-l"],
+        ["method=frozen"],
+    ],
+    ids=" ".join,
+)
+def test_the_adapter_alone_gives_the_trained_model_back(ablate_run, words):
+    code, outputs = ablate_run("save_model=true", *words)
+    assert code == 0
+    folder = outputs / "run" / "runs" / results(outputs / "run")["run_id"][0]
+    again = restore(folder)
+    saved = LlavaForConditionalGeneration.from_pretrained(folder / "model")
+    saved_clip = CLIPModel.from_pretrained(folder / "model" / "clip")
+    for kept, restored in ((saved, again.llava), (saved_clip, again.clip)):
+        weights = dict(restored.named_parameters())
+        for name, parameter in kept.named_parameters():
+            torch.testing.assert_close(weights[name], parameter, rtol=1e-6, atol=1e-7)

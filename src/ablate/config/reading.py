@@ -37,6 +37,20 @@ def read_run_config(config: DictConfig) -> RunConfig:
         values = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(_missing_value(error)) from error
+    return _validated(values, own)
+
+
+def read_plain(values: object) -> RunConfig:
+    """Read what `to_plain` returned.
+
+    Raises:
+        ConfigError: If it is no run of this version.
+    """
+    return _validated(values, OmegaConf.create({}))
+
+
+def _validated(values: object, own: DictConfig) -> RunConfig:
+    """Build the typed configuration; `own` is the same with its interpolations."""
     try:
         return _ADAPTER.validate_python(values)
     except ValidationError as error:

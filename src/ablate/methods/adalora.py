@@ -1,6 +1,7 @@
 """AdaLoRA, by peft: low-rank updates whose ranks are moved to the layers that need them."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 from peft import AdaLoraConfig
@@ -54,6 +55,14 @@ class Adalora(PeftMethod):
             orth_reg_weight=config.orthogonality_weight,
             target_modules=target_pattern(vlm, config.target_modules),
         )
+
+    def load(self, vlm: VisionLanguageModel, update: Mapping[str, Tensor], seed: int) -> None:
+        """Put the triplets that were left into layers of the initial rank; the others are zero."""
+        super().load(vlm, {}, seed)
+        for name, tensor in update.items():
+            parameter = self.peft_model.get_parameter(f"{name}.default").data
+            parameter.zero_()
+            parameter[tuple(slice(length) for length in tensor.shape)] = tensor.to(parameter)
 
     def penalty(self) -> Tensor:
         """Return the mean distance of all A A^T and B^T B from the identity, weighted (section 3.1).

@@ -73,5 +73,15 @@ class Method(ABC):
         """
 
     @abstractmethod
+    def load(self, vlm: VisionLanguageModel, update: Mapping[str, Tensor], seed: int) -> None:
+        """Put what `update` returned into a model that is as `attach` found it; `merge` then folds it in.
+
+        Args:
+            vlm: The model, all frozen.
+            update: Tensors by name.
+            seed: Seed that the run had.
+        """
+
+    @abstractmethod
     def merge(self) -> None:
         """Fold the update into the model's own weights and leave a plain, frozen model."""

@@ -1,5 +1,7 @@
 """Train nothing: the zero-shot row of every table."""
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from ablate.methods.base import Method, Session
@@ -16,6 +18,10 @@ class Frozen(Method):
     def update(self) -> dict[str, Tensor]:
         """Return an empty update."""
         return {}
+
+    def load(self, vlm: VisionLanguageModel, update: Mapping[str, Tensor], seed: int) -> None:
+        """Leave the model as it is."""
+        del vlm, update, seed
 
     def merge(self) -> None:
         """Leave the model as it is."""

@@ -1,5 +1,7 @@
 """Train the image encoder's own weights: all of them (F-FT)."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -40,6 +42,12 @@ class Full(Method):
         the untouched model restores them exactly.
         """
         return {name: p.detach().to("cpu", copy=True) for name, p in self._trained.items()}
+
+    def load(self, vlm: VisionLanguageModel, update: Mapping[str, Tensor], seed: int) -> None:
+        """Overwrite the trained weights."""
+        del seed
+        for name, tensor in update.items():
+            vlm.get_parameter(name).data.copy_(tensor)
 
     def merge(self) -> None:
         """Freeze the weights, which are the model's own, and give them back their type."""

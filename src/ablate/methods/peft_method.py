@@ -1,9 +1,10 @@
 """What all methods share whose update is a peft adapter."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 from peft import PeftConfig, PeftModel, get_peft_model
-from peft.utils import get_peft_model_state_dict
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor
 
 from ablate.methods.base import Method, Session
@@ -42,7 +43,23 @@ class PeftMethod(Method):
         )
         return {name: t.detach().to("cpu", copy=True) for name, t in adapter.items()}
 
+    def load(self, vlm: VisionLanguageModel, update: Mapping[str, Tensor], seed: int) -> None:
+        """Put the adapter around the model's layers and fill it."""
+        self._wrapped = get_peft_model(vlm, self.adapter_config(vlm, _untrained(seed)))
+        set_peft_model_state_dict(self._wrapped, dict(update))
+
     def merge(self) -> None:
         """Write the adapter's update into the weights it belongs to, and remove it."""
         self.peft_model.merge_and_unload()
         self._wrapped = None
+
+
+def _untrained(seed: int) -> Session:
+    """Return a session for an adapter that is filled from a file instead of being trained."""
+
+    def no_loss(indices: Tensor) -> Tensor:
+        raise RuntimeError(
+            f"An adapter that is loaded has no loss, asked for {len(indices)} examples."
+        )
+
+    return Session(no_loss, n_examples=0, total_steps=2, gradients={}, seed=seed)

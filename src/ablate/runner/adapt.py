@@ -66,13 +66,18 @@ def adapt(
         columns |= _audit(prepared, vlm, session_images, compute)
         with watch.stage("train"):
             _train(method, vlm, loss, config, compute)
-        prefix = f"session{number}." if len(sessions) > 1 else ""
+        prefix = session_prefix(number, len(sessions))
         update |= {f"{prefix}{name}": tensor for name, tensor in method.update().items()}
         method.merge()
         vlm.requires_grad_(False).eval()
         after_session()
     _save_update(prepared, update)
     return columns
+
+
+def session_prefix(number: int, n_sessions: int) -> str:
+    """Return what stands before the tensor names of one session's update, if there are several."""
+    return f"session{number}." if n_sessions > 1 else ""
 
 
 def _session(

@@ -1,0 +1,41 @@
+"""A finished run's model again: the base model with the run's update folded in."""
+
+from pathlib import Path
+
+import yaml
+from safetensors.torch import load_file
+
+from ablate.config.reading import read_plain
+from ablate.methods.build import build_method
+from ablate.models.compute import choose_compute
+from ablate.models.loading import load_model
+from ablate.models.vlm import VisionLanguageModel
+from ablate.runner.adapt import session_prefix
+
+
+def restore(run_folder: Path, device: str = "auto") -> VisionLanguageModel:
+    """Load the base model of a run and put the run's adapter.safetensors into it.
+
+    Args:
+        run_folder: `outputs/<name>/runs/<run_id>`.
+        device: Where to load it.
+
+    Returns:
+        The adapted model, merged and frozen; `.llava` and `.clip` are plain transformers models.
+
+    Raises:
+        ConfigError: If the run's configuration does not fit this version.
+        FileNotFoundError: If the folder holds no run.
+    """
+    text = (run_folder / "config.yaml").read_text(encoding="utf-8")
+    config = read_plain(yaml.safe_load(text))
+    vlm = load_model(config.model, choose_compute(device, config.precision))
+    adapter = run_folder / "adapter.safetensors"
+    update = load_file(adapter) if adapter.exists() else {}
+    method = build_method(config.method, config.loss)
+    for number in range(config.data.sessions):
+        prefix = session_prefix(number, config.data.sessions)
+        tensors = {n.removeprefix(prefix): t for n, t in update.items() if n.startswith(prefix)}
+        method.load(vlm, tensors, config.seed)
+        method.merge()
+    return vlm.requires_grad_(False).eval()
