@@ -128,7 +128,7 @@ def tiny_random_vlm() -> VisionLanguageModel:
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random model on disk, in the form that `save_model=true` writes."""
     folder = tmp_path_factory.mktemp("random") / "model"
-    save_model(build_tiny_random_vlm(), folder)
+    save_model(build_tiny_random_vlm(), folder, folder.with_name("partial"))
     return folder
 
 

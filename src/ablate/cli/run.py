@@ -4,7 +4,10 @@ import os
 import sys
 
 import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -12,6 +15,7 @@ from ablate.cli.explain import explain
 from ablate.config.errors import ConfigError
 from ablate.config.folder import config_folder
 
+_USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
@@ -28,7 +32,7 @@ def run(arguments: list[str]) -> int:
     main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
     try:
         main(_job)()
-    except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as error:
+    except (*_USAGE, ValueError) as error:
         if wants_traceback or not _is_usage(error):
             raise
         print(f"ablate run: {explain(error, arguments)}", file=sys.stderr)
@@ -56,7 +60,7 @@ def complete(arguments: list[str]) -> int:
 
 def _is_usage(error: Exception) -> bool:
     """Tell a mistake of the user's from a fault of ours: a plain ValueError counts only when Hydra raised it."""
-    if isinstance(error, ConfigError | HydraException | OmegaConfBaseException):
+    if isinstance(error, _USAGE):
         return True
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
@@ -65,7 +69,13 @@ def _is_usage(error: Exception) -> bool:
 
 
 def _job(composed: DictConfig) -> str:
-    """Make one run; what needs torch is imported by then."""
+    """Make one run; what needs torch is imported by then.
+
+    Raises:
+        ConfigError: If Hydra was told to run a single job: only a sweep knows seeds and exit codes.
+    """
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        raise ConfigError("hydra.mode is RUN; allowed: MULTIRUN. Fix: leave hydra.mode out.")
     from ablate.runner.job import run_job
 
     return run_job(composed)

@@ -34,7 +34,7 @@ class ImageClassification:
         templates: CLIP prompts with one `{}` for the class name.
         train: Pool from which few-shot training images are drawn.
         test: Images that are evaluated and never trained on.
-        fingerprint: Hash of the content, independent of where the data lies.
+        fingerprint: Hash of what the data set holds (for image files: their names and sizes), wherever it lies.
     """
 
     name: str

@@ -46,14 +46,32 @@ def read_config(name: str, revision: str | None) -> dict[str, Any]:
             f"Fix: give a folder or hub id in model.llava and model.clip."
         ) from error
     assert file is not None
-    config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    try:
+        config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{file} is no JSON ({error}). Fix: save the model again.") from error
     return config
+
+
+def read_vision_config(model: ModelConfig) -> dict[str, Any]:
+    """Read what a LLaVA's config.json says of its image encoder.
+
+    Raises:
+        ConfigError: If there is no such model, or it is no LLaVA.
+    """
+    config = read_config(model.llava, model.revision)
+    if "vision_config" not in config:
+        raise ConfigError(
+            f"Model '{model.llava}' is no LLaVA: its config.json has no vision_config. "
+            f"Fix: model.llava=<a LLaVA's folder or hub id>."
+        )
+    vision: dict[str, Any] = config["vision_config"]
+    return vision
 
 
 def n_attention_heads(model: ModelConfig) -> int:
     """Return how many attention heads a block of the model's image encoder has."""
-    vision = read_config(model.llava, model.revision)["vision_config"]
-    return int(vision.get("num_attention_heads", 16))
+    return int(read_vision_config(model).get("num_attention_heads", 16))
 
 
 def check_weights(model: ModelConfig) -> None:
@@ -105,8 +123,9 @@ def fingerprint(name: str, revision: str | None) -> str:
     if not folder.is_dir():
         digest.update(f"{name}@{revision}".encode())
         return digest.hexdigest()
-    digest.update((folder / "config.json").read_bytes())
-    for file in sorted(folder.glob("*.safetensors")):
+    patterns = ("*.json", "*.txt", "*.model", "*.safetensors")
+    for file in sorted(path for pattern in patterns for path in folder.glob(pattern)):
+        digest.update(file.name.encode())
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()

@@ -43,6 +43,8 @@ def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
             CLIPImageProcessorPil.from_pretrained(llava_place, revision=revision),
             config.prompt,
         )
+    # What methods train and merge into stays in float32: half precision would round small updates away.
+    vlm.clip.float()
     return vlm.requires_grad_(False).to(compute.device).eval()
 
 

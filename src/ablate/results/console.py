@@ -43,7 +43,9 @@ def summary_lines(results: pd.DataFrame) -> Iterator[str]:
     """Yield a table of means over seeds for each ablation, and where the time went."""
     good = results[results["status"] == "ok"]
     for ablation, rows in good.groupby("ablation", dropna=False, sort=False):
-        by = ["value"] if isinstance(ablation, str) else _varied(rows)
+        axis = str(rows["axis"].iloc[0]).rsplit(".", 1)[-1]
+        varied = [name for name in _varied(rows) if name != axis]
+        by = ["value", *varied] if isinstance(ablation, str) else (varied or ["method"])
         title = f"{ablation}: {rows['axis'].iloc[0]}" if isinstance(ablation, str) else "runs"
         yield ""
         yield f"{title} (mean over seeds, ± standard deviation)"
@@ -58,8 +60,12 @@ def summary_lines(results: pd.DataFrame) -> Iterator[str]:
 
 
 def _varied(rows: pd.DataFrame) -> list[str]:
-    """Return the settings in which runs differ, the method in any case."""
-    return [name for name in _SETTINGS if name == "method" or rows[name].nunique(dropna=False) > 1]
+    """Return the settings in which runs differ and that do not simply follow the ablation's value."""
+    differ = [name for name in _SETTINGS if rows[name].nunique(dropna=False) > 1]
+    if rows["value"].isna().all():
+        return differ
+    by_value = rows.groupby("value", dropna=False)
+    return [name for name in differ if by_value[name].nunique(dropna=False).max() > 1]
 
 
 def _table(rows: pd.DataFrame, by: list[str]) -> str:

@@ -1,6 +1,7 @@
 """A run's own folder: who may write to it, and what is in it."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,22 +45,28 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def partial_model_path(self) -> Path:
+        """Where the trained model is written before it is whole."""
+        return self.path / ".model.partial"
+
+    @property
     def audit_path(self) -> Path:
         """Where the table of what is trained goes."""
         return self.path / "audit.csv"
 
     @contextmanager
-    def owned(self, wait: bool) -> Iterator[bool]:
+    def owned(self, wait: bool, patience_seconds: float = 0) -> Iterator[bool]:
         """Own the folder for the length of the block.
 
         Args:
-            wait: Wait for another process that owns it, rather than give up at once.
+            wait: Wait for another process that owns it, however long that takes.
+            patience_seconds: Else, how long to wait: others may only be looking.
 
         Yields:
             Whether this process owns the folder now.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock", timeout=-1 if wait else 0)
+        lock = FileLock(self.path / ".lock", timeout=-1 if wait else patience_seconds)
         try:
             lock.acquire()
         except Timeout:
@@ -92,6 +99,8 @@ class RunFolder:
             "log.txt",
         ):
             (self.path / stale).unlink(missing_ok=True)
+        for folder in (self.model_path, self.partial_model_path):
+            shutil.rmtree(folder, ignore_errors=True)
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_text(self.path / "started.json", json.dumps(identity, indent=1))
 

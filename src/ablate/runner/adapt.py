@@ -59,9 +59,13 @@ def adapt(
     for number, classes in enumerate(sessions):
         session_images = _of_classes(images, classes)
         log.info("session %d: %d images of classes %s", number, len(session_images.ids), classes)
-        with watch.stage("importance"):
+        with watch.stage("load"):
             loss = _loss(prepared, vlm, session_images, config.loss)
-            gradients = importance(prepared, method, vlm, loss, compute, number)
+        gradients: dict[str, Tensor] = {}
+        if method.importance_parameters(vlm):
+            with watch.stage("importance"):
+                gradients = importance(prepared, method, vlm, loss, compute, number)
+        with watch.stage("train"):
             method.attach(vlm, _session(loss, gradients, config, compute))
         columns |= _audit(prepared, vlm, session_images, compute)
         with watch.stage("train"):

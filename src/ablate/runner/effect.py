@@ -39,7 +39,7 @@ def check_effect(config: RunConfig, folder: RunFolder, digest: str) -> None:
             config.ablation.key,
             config.seed,
         )
-        if same_axis and row["run_id"] != folder.run_id and record.digest == digest:
+        if same_axis and row["value"] != config.ablation.value and record.digest == digest:
             raise NoEffectError(
                 f"{config.ablation.key}={config.ablation.value} changes nothing: the trained update "
                 f"and every answer equal those of {config.ablation.key}={row['value']}"

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _CONTENT = "content_sha256"
 _KEY = "key"
+_FLOAT16_SCALE = 2.0**10
 # The last result only: at CLIP ViT-L size one is 0.7 GB.
 _held: dict[str, dict[str, Tensor]] = {}
 
@@ -50,8 +51,6 @@ def importance(
         session: Number of the session, from 0.
     """
     parameters = method.importance_parameters(vlm)
-    if not parameters:
-        return {}
     if session > 0:
         return _mean_gradients(prepared, vlm, parameters, loss, compute)
     key = importance_key(prepared.config, prepared.fingerprints, compute, sorted(parameters))
@@ -73,13 +72,16 @@ def _mean_gradients(
     loss: Loss,
     compute: Compute,
 ) -> dict[str, Tensor]:
+    # Small gradients would be zero in float16; the ranking does not mind a factor.
+    scale = _FLOAT16_SCALE if compute.scales_gradients else 1.0
     with stage_bar("importance", loss.n, "image") as advance:
 
         def loss_of(batch: Tensor) -> tuple[Tensor, int]:
             advance(len(batch))
             with compute.autocast():
-                return loss(batch), len(batch)
+                return loss(batch) * scale, len(batch)
 
+        torch.manual_seed(prepared.config.seed)
         vlm.train()
         # The training set is ordered by class, and a batch of one class has no contrast for the CLIP loss.
         generator = torch.Generator().manual_seed(prepared.config.seed)
@@ -87,7 +89,7 @@ def _mean_gradients(
         batches = order.split(prepared.config.train.batch_size)
         gradients = mean_gradients(parameters, batches, loss_of)
         vlm.eval()
-    return {name: gradient.cpu() for name, gradient in gradients.items()}
+    return {name: gradient.cpu() / scale for name, gradient in gradients.items()}
 
 
 def _read(file: Path, key: str, parameters: dict[str, nn.Parameter]) -> dict[str, Tensor] | None:

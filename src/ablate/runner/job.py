@@ -17,7 +17,7 @@ import ablate
 from ablate.config.reading import read_run_config, to_plain
 from ablate.config.schema import RunConfig
 from ablate.models.compute import choose_compute
-from ablate.models.files import read_config
+from ablate.models.files import read_vision_config
 from ablate.results.record import RunRecord, Status
 from ablate.results.run_folder import RunFolder
 from ablate.results.tables import rebuild
@@ -31,6 +31,7 @@ from ablate.training.loop import NonFiniteLossError
 log = logging.getLogger(__name__)
 
 BUSY = "busy"
+_PATIENCE_SECONDS = 2
 STAGES = ("load", "importance", "train", "eval")
 
 
@@ -57,14 +58,15 @@ def make_run(prepared: PreparedRun, wait: bool) -> str:
         prepared: The run.
         wait: Wait for another process that is making this run, rather than return `busy`.
     """
-    with prepared.folder.owned(wait) as owned:
+    with prepared.folder.owned(wait, _PATIENCE_SECONDS) as owned:
         if not owned:
             return BUSY
         if is_done(prepared):
             return "ok"
-        record = _recorded(prepared)
-    rebuild(Path(prepared.config.output_dir) / prepared.config.name)
-    return record.status
+        try:
+            return _recorded(prepared).status
+        finally:
+            rebuild(Path(prepared.config.output_dir) / prepared.config.name)
 
 
 def is_done(prepared: PreparedRun) -> bool:
@@ -115,7 +117,7 @@ def _identity(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
     """Return the columns that are known before anything has run."""
     commit, dirty = git_state()
     ablation, method = config.ablation, asdict(config.method)
-    vision = read_config(config.model.llava, config.model.revision)["vision_config"]
+    vision = read_vision_config(config.model)
     return {
         "run_id": folder.run_id,
         "ablation": ablation.name if ablation else None,

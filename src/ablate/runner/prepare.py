@@ -10,7 +10,7 @@ from ablate.data.load import load_data
 from ablate.data.types import ImageClassification
 from ablate.methods.build import check_method
 from ablate.models.compute import choose_compute
-from ablate.models.files import check_weights, fingerprint, n_attention_heads
+from ablate.models.files import check_weights, fingerprint, n_attention_heads, read_vision_config
 from ablate.results.run_folder import RunFolder
 from ablate.runner.identity import run_id
 
@@ -51,7 +51,9 @@ def prepare(config: RunConfig) -> PreparedRun:
     check_method(config.method, config.loss)
     if isinstance(config.method, LorsuMethod):
         _check_heads(config, config.method.top_k_heads)
+    read_vision_config(config.model)
     check_weights(config.model)
+    _check_names(config)
     target = _load(config.data, trained_on=True)
     controls = {name: _load(data, trained_on=False) for name, data in config.controls.items()}
     fingerprints = {
@@ -70,6 +72,17 @@ def _load(config: DataConfig, trained_on: bool) -> ImageClassification:
     if key not in _LOADED:
         _LOADED[key] = load_data(config, trained_on)
     return _LOADED[key]
+
+
+def _check_names(config: RunConfig) -> None:
+    """Refuse two data sets of one name: their rows could not be told apart."""
+    for key, control in config.controls.items():
+        others = [config.data, *(c for k, c in config.controls.items() if k != key)]
+        if control.name in [other.name for other in others]:
+            raise ConfigError(
+                f"controls.{key}.name is '{control.name}', as of another data set of the run. "
+                f"Fix: controls.{key}.name=<a name of its own>, or ~data@controls.{key}."
+            )
 
 
 def _check_heads(config: RunConfig, top_k_heads: int) -> None:

@@ -78,7 +78,7 @@ def measure(prepared: PreparedRun, compute: Compute, watch: Stopwatch) -> Measur
         for (one, before), outcome in zip(asked, after, strict=True)
     ]
     if config.save_model:
-        save_model(vlm, prepared.folder.model_path)
+        save_model(vlm, prepared.folder.model_path, prepared.folder.partial_model_path)
     sessions = session_results(target, config.data.sessions, [before, *after_sessions])
     columns |= _summary(tasks) | {"forgetting": forgetting(sessions)}
     return Measured(columns, tasks, sessions, pd.concat(items, ignore_index=True))

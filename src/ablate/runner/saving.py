@@ -1,6 +1,5 @@
 """The trained model as Hugging Face folders, merged and ready for use elsewhere."""
 
-import shutil
 from pathlib import Path
 
 from transformers import CLIPProcessor, LlavaProcessor
@@ -9,15 +8,18 @@ from ablate.models.loading import quiet_transformers
 from ablate.models.vlm import VisionLanguageModel
 
 
-def save_model(vlm: VisionLanguageModel, folder: Path) -> None:
+def save_model(vlm: VisionLanguageModel, folder: Path, partial: Path) -> None:
     """Write the merged model: LLaVA into `folder`, CLIP around the same image encoder into `folder/clip`.
 
     `LlavaForConditionalGeneration.from_pretrained(folder)` and
     `CLIPModel.from_pretrained(folder / "clip")` give the same logits as `vlm`; both folders hold
     their processors. The folder is there whole or not at all.
+
+    Args:
+        vlm: The merged model.
+        folder: Where to write it; must not exist.
+        partial: Where to write until all is there.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     with quiet_transformers():
         vlm.llava.save_pretrained(partial)
         vlm.clip.save_pretrained(partial / "clip")
@@ -29,5 +31,4 @@ def save_model(vlm: VisionLanguageModel, folder: Path) -> None:
         num_additional_image_tokens=1,
     ).save_pretrained(partial)
     CLIPProcessor(vlm.image_processor, vlm.clip_tokenizer).save_pretrained(partial / "clip")
-    shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

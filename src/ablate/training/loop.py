@@ -46,6 +46,7 @@ def train(
     optimizer = build_optimizer(model, config)
     scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scales_gradients)
     per_epoch = steps_per_epoch(loss.n, config)
+    torch.manual_seed(seed)
     model.train()
     for step, batches in enumerate(_steps(loss.n, config, seed)):
         for group in optimizer.param_groups:
