@@ -1,5 +1,6 @@
 """Every data set of a run, asked as questions and classified zero-shot."""
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -59,8 +60,8 @@ def evaluation_set(
     """Decode a data set's test images and write its questions."""
     n = len(data.test.ids)
     n_kept = n if config.test_items is None else min(n, config.test_items)
-    # Spread over the whole split: image folders are sorted by class.
-    kept = [position * n // n_kept for position in range(n_kept)]
+    # Drawn, not strided: labels may come in blocks or in turns, and a stride would miss classes.
+    kept = sorted(random.Random(evaluation.seed).sample(range(n), n_kept))
     images = decode(data.test, kept, vlm.resize)
     items = multiple_choice_items(
         images, data.class_names, data.question, evaluation.n_options, evaluation.seed
