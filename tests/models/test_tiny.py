@@ -47,6 +47,11 @@ def test_the_source_is_known_and_the_target_is_not(run, vlm):
     assert source["zero_shot_accuracy"].value >= 0.90
 
 
+def test_a_share_of_the_items_asks_for_every_class(run, vlm):
+    asked = evaluation_set(load_data(run.data), run.data, "target", run.eval, vlm)
+    assert set(asked.images.labels.tolist()) == set(range(8))
+
+
 def test_weights_are_safetensors_small_and_whole(run):
     check_weights(run.model)
     files = [file for file in SHIPPED_FOLDER.rglob("*") if file.is_file()]
