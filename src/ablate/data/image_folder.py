@@ -5,21 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from datasets import ClassLabel, Dataset, Features, Value
 from datasets import Image as ImageFeature
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ablate.config.errors import ConfigError, unknown
 from ablate.config.schema import ImageFolderData
+from ablate.data.decoding import UNREADABLE, read_rgb
 from ablate.data.few_shot import stratified_split
 from ablate.data.types import ImageClassification
 
 _TRAIN = "train"
 _TEST_PARTS = ("test", "val", "validation")
 _SYSTEM_FILES = {"Thumbs.db", "desktop.ini"}
-# What Pillow raises for a file that is no image, a broken one, and one that claims a gigantic size.
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,8 @@ class _Images:
         return list(self.table["id"])
 
     def images(self, indices: Sequence[int]) -> list[Image.Image]:
-        return [self._image(index) for index in indices]
-
-    def _image(self, index: int) -> Image.Image:
-        row = self.table[index]
-        try:
-            with Image.open(row["image"]["path"]) as image:
-                return _as_rgb(ImageOps.exif_transpose(image))
-        except _UNREADABLE as error:
-            raise ConfigError(
-                f"'{row['id']}' cannot be decoded ({error}). Remove or replace it."
-            ) from error
+        rows = [self.table[index] for index in indices]
+        return [read_rgb(Path(row["image"]["path"]), row["id"]) for row in rows]
 
 
 def load_image_folder(config: ImageFolderData) -> ImageClassification:
@@ -185,22 +174,11 @@ def _check_image(root: Path, path: Path) -> None:
     try:
         with Image.open(path) as image:
             image.verify()
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ConfigError(
             f"'{_relative(root, path)}' in '{root}' is no image that can be read."
             " Remove or replace it."
         ) from error
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    """Convert to RGB: what is transparent becomes white, 16-bit grey keeps its upper 8 bits."""
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).clip(0, 65535) // 256
-        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
 
 
 def _table(root: Path, rows: Sequence[tuple[Path, int]], names: Sequence[str]) -> Dataset:

@@ -1,12 +1,12 @@
 """From a data set's configuration to the data set, before any model is loaded."""
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema import DataConfig, DigitsData, ImageFolderData, ShapesData
+from ablate.config.schema import DigitsData, FewShotData, ImageFolderData, ShapesData
 from ablate.data.few_shot import check_shots, class_sessions
 from ablate.data.types import ImageClassification
 
 
-def load_data(config: DataConfig, trained_on: bool = True) -> ImageClassification:
+def load_data(config: FewShotData, trained_on: bool = True) -> ImageClassification:
     """Load a data set and check that it can give what the configuration asks of it.
 
     Args:
@@ -30,7 +30,7 @@ def load_data(config: DataConfig, trained_on: bool = True) -> ImageClassificatio
     return data
 
 
-def _load(config: DataConfig) -> ImageClassification:
+def _load(config: FewShotData) -> ImageClassification:
     # Imported where needed: scikit-learn is optional and `datasets` takes a second to import.
     match config:
         case ShapesData():

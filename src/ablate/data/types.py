@@ -1,11 +1,13 @@
 """What a data set looks like to the rest of ablate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from PIL import Image
+
+from ablate.config.errors import ConfigError
 
 
 class ImageSource(Protocol):
@@ -78,3 +80,60 @@ class MultipleChoiceItem:
     question: str
     options: tuple[str, ...]
     answer: int
+
+
+class ImageCollection(Protocol):
+    """Images without labels, decoded only when asked for."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Stable name of every image, unique within the collection."""
+
+    def images(self, indices: Sequence[int]) -> list[Image.Image]:
+        """Decode the images at `indices` as RGB."""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Questions with their answers, about one image or about none.
+
+    Attributes:
+        id: Name of the conversation, as its source has it.
+        image: Row of the image in its collection; None for text alone.
+        turns: At least one question and answer, in order; no `<image>` stands in them.
+    """
+
+    id: str
+    image: int | None
+    turns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class InstructionData:
+    """Conversations that a vision-language model is trained on.
+
+    Attributes:
+        name: Name of the data, as it stands in the tables.
+        conversations: All conversations; not empty.
+        images: The images that they are about.
+        fingerprint: Hash of what the data hold (for image files: their names and sizes), wherever they lie.
+    """
+
+    name: str
+    conversations: tuple[Conversation, ...]
+    images: ImageCollection
+    fingerprint: str
+
+    def with_images_only(self) -> "InstructionData":
+        """Leave out the text-only conversations: a projector alone learns nothing from them.
+
+        Raises:
+            ConfigError: If none has an image.
+        """
+        kept = tuple(item for item in self.conversations if item.image is not None)
+        if not kept:
+            raise ConfigError(
+                f"No conversation of '{self.name}' has an image to align the projector on."
+                " Add some, or leave that stage out: align=null."
+            )
+        return replace(self, conversations=kept)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ablate.config.schema import TrainConfig
 from ablate.methods.base import Method
+from ablate.methods.targets import part_of
 from ablate.models.compute import Compute
 from ablate.training.losses import Loss
 from ablate.training.schedule import learning_rate
@@ -43,14 +44,14 @@ def train(
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
         return
-    optimizer = build_optimizer(model, config)
+    optimizer = build_optimizer(model, method, config)
     scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.scales_gradients)
     per_epoch = steps_per_epoch(loss.n, config)
     torch.manual_seed(seed)
     model.train()
     for step, batches in enumerate(_steps(loss.n, config, seed)):
         for group in optimizer.param_groups:
-            group["lr"] = method.learning_rate_scale * learning_rate(step, per_epoch, config)
+            group["lr"] = group["scale"] * learning_rate(step, per_epoch, config)
         value = _accumulate(method, loss, batches, compute, scaler)
         if not math.isfinite(value):
             raise NonFiniteLossError(f"the loss is {value} at step {step}")
@@ -72,27 +73,39 @@ def steps_per_epoch(n: int, config: TrainConfig) -> int:
     return math.ceil(math.ceil(n / config.batch_size) / config.accumulation_steps)
 
 
-def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Build Adam or AdamW over the parameters that require a gradient; biases and norms are never decayed."""
-    decayed: list[nn.Parameter] = []
-    undecayed: list[nn.Parameter] = []
+def build_optimizer(model: nn.Module, method: Method, config: TrainConfig) -> torch.optim.Optimizer:
+    """Build Adam or AdamW over the parameters that require a gradient; biases and norms are never decayed.
+
+    Every group has its `scale`: what the schedule's learning rate is multiplied with.
+    """
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     norms = {id(p) for m in model.modules() if _is_norm(m) for p in m.parameters()}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             # An adapter's own name comes last: `fc1.lorsu_bias.default`.
             is_bias = any(part.endswith("bias") for part in name.split(".")[-2:])
-            (undecayed if is_bias or id(parameter) in norms else decayed).append(parameter)
+            is_decayed = not (is_bias or id(parameter) in norms)
+            scale = method.learning_rate_scale_of(name) * _part_scale(name, config)
+            groups.setdefault((is_decayed, scale), []).append(parameter)
     weight_decay = config.weight_decay if config.optimizer == "adamw" else 0.0
-    groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": undecayed, "weight_decay": 0.0},
-    ]
     optimizer = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return optimizer(
-        [group for group in groups if group["params"]],
+        [
+            {"params": parameters, "weight_decay": is_decayed * weight_decay, "scale": scale}
+            for (is_decayed, scale), parameters in sorted(
+                groups.items(), key=lambda group: group[0], reverse=True
+            )
+        ],
         lr=config.learning_rate,
         betas=config.betas,
     )
+
+
+def _part_scale(path: str, config: TrainConfig) -> float:
+    """Return the encoder's learning rate over that of the rest, for a parameter of the encoder."""
+    if config.encoder_learning_rate is None or part_of(path) != "encoder":
+        return 1.0
+    return config.encoder_learning_rate / config.learning_rate
 
 
 def _is_norm(module: nn.Module) -> bool:

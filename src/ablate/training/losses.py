@@ -67,21 +67,45 @@ class AnswerLoss(Loss):
 
     def __call__(self, indices: Tensor) -> Tensor:
         """Return the mean next-token loss over the answer tokens of the examples at `indices`."""
-        device = self._vlm.device
         length = int(self._lengths[indices].max())
-        input_ids = self._input_ids[indices, :length].to(device)
-        targets = self._targets[indices, :length].to(device)
-        present = torch.arange(length) < self._lengths[indices, None]
-        hidden = self._vlm.llava.model(
-            input_ids=input_ids,
-            pixel_values=self._vlm.normalise(self._pixels[indices]),
-            attention_mask=present.long().to(device),
-            use_cache=False,
-        ).last_hidden_state
-        answered = targets != IGNORED
-        # Only the answer's positions pass through the vocabulary: a few rows instead of hundreds.
-        logits = self._vlm.llava.lm_head(hidden[answered])
-        return functional.cross_entropy(logits.float(), targets[answered])
+        return next_token_loss(
+            self._vlm,
+            self._input_ids[indices, :length],
+            self._targets[indices, :length],
+            self._lengths[indices],
+            self._pixels[indices],
+        )
+
+
+def next_token_loss(
+    vlm: VisionLanguageModel,
+    input_ids: Tensor,
+    targets: Tensor,
+    lengths: Tensor,
+    pixels: Tensor | None,
+) -> Tensor:
+    """Return the mean loss over all targets of a batch that is padded on the right.
+
+    Args:
+        vlm: The model.
+        input_ids: `[batch, longest]`.
+        targets: `[batch, longest]` the token each position has to predict, or `IGNORED`.
+        lengths: `[batch]` real tokens of every row.
+        pixels: uint8 `[images, 3, height, width]`, one for each row with image tokens, in the order
+            of the rows; None if no row has any.
+    """
+    input_ids, targets = input_ids.to(vlm.device), targets.to(vlm.device)
+    present = torch.arange(input_ids.shape[1]) < lengths[:, None]
+    hidden = vlm.llava.model(
+        input_ids=input_ids,
+        pixel_values=None if pixels is None else vlm.normalise(pixels),
+        attention_mask=present.long().to(vlm.device),
+        use_cache=False,
+    ).last_hidden_state
+    answered = targets != IGNORED
+    # Only the answer's positions pass through the vocabulary: a few rows instead of hundreds.
+    logits = vlm.llava.lm_head(hidden[answered])
+    return functional.cross_entropy(logits.float(), targets[answered])
 
 
 class ContrastiveLoss(Loss):
@@ -102,7 +126,7 @@ class ContrastiveLoss(Loss):
         self._vlm = vlm
         self._images = images
         self._classes = class_embeddings(vlm, class_names, templates).clone()
-        self._scale = vlm.clip.logit_scale.detach().exp()
+        self._scale = vlm.clip_scale
 
     def __call__(self, indices: Tensor) -> Tensor:
         """Return the InfoNCE loss of the batch at `indices`."""

@@ -9,6 +9,7 @@ from ablate.config.schema.fields import (
     CLOSED,
     NonNegativeInt,
     OpenFraction,
+    PositiveFloat,
     PositiveInt,
     Scoring,
     Template,
@@ -84,4 +85,56 @@ class ImageFolderData(_Data):
     class_names: dict[str, str]
 
 
-DataConfig = Annotated[ShapesData | DigitsData | ImageFolderData, Field(discriminator="kind")]
+@dataclass(frozen=True, config=CLOSED)
+class ShapesInstructData:
+    """Conversations about the tiny model's world: scenes in several styles, and words alone.
+
+    Attributes:
+        name: Name in the tables.
+        styles: Drawing styles; every style has the same number of scenes, give or take one.
+        scenes: Images in all, each with one conversation.
+        objects: A scene's number of objects is drawn from these.
+        questions: Weight of every kind of question; a kind is drawn among those that fit the scene.
+        text_share: Share of the conversations that have no image.
+        max_tokens: Longest conversation in tokens, its image included; what is beyond is cut off.
+        seed: Seed of the scenes and of what is asked about each.
+    """
+
+    kind: Literal["shapes-instruct"]
+    name: str
+    styles: Annotated[tuple[str, ...], Field(min_length=1)]
+    scenes: PositiveInt
+    objects: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=4, strict=True)], ...], Field(min_length=1)
+    ]
+    questions: Annotated[dict[str, PositiveFloat], Field(min_length=1)]
+    text_share: Annotated[float, Field(ge=0, lt=1)]
+    max_tokens: PositiveInt
+    seed: NonNegativeInt
+
+
+@dataclass(frozen=True, config=CLOSED)
+class LlavaJsonData:
+    """Conversations in the format of LLaVA-Instruct, as a JSON array or as JSON lines.
+
+    Attributes:
+        name: Name in the tables.
+        path: The file.
+        image_folder: Folder that the images' names start from.
+        conversations: Most conversations that are trained on, drawn from the whole file; None for all.
+        max_tokens: Longest conversation in tokens, its image included; what is beyond is cut off.
+        seed: Seed of that draw.
+    """
+
+    kind: Literal["llava-json"]
+    name: str
+    path: str
+    image_folder: str
+    conversations: PositiveInt | None
+    max_tokens: PositiveInt
+    seed: NonNegativeInt
+
+
+FewShotData = Annotated[ShapesData | DigitsData | ImageFolderData, Field(discriminator="kind")]
+InstructionDataConfig = ShapesInstructData | LlavaJsonData
+DataConfig = Annotated[FewShotData | InstructionDataConfig, Field(discriminator="kind")]

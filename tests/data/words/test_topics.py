@@ -1,0 +1,81 @@
+import pytest
+
+from ablate.data.shapes.world import COLOURS, COUNTS, SHAPES
+from ablate.data.words import TOPICS, word_items
+from ablate.data.words.topics import THINGS, Chances
+from ablate.models.files import SHIPPED_FOLDER
+
+
+def words(topic, n=300):
+    for item in word_items(topic, "train", range(n)):
+        told, asked = item.text.split("\n")
+        yield item, told.removeprefix("in a row: ").split(), asked.rstrip("?").split()
+
+
+def test_recall_answers_what_was_told():
+    for item, told, asked in words("recall"):
+        pairs = dict(zip(told[1::5], told[3::5], strict=True))
+        assert item.answer == pairs[asked[-1]]
+        assert set(item.options) == set(pairs.values())
+
+
+def test_where_answers_what_was_told():
+    for item, told, asked in words("where"):
+        pairs = dict(part.split(" in the ") for part in " ".join(told).split(" and "))
+        assert item.answer == pairs[f"a {asked[-1]}"]
+
+
+def test_count_counts():
+    for item, told, asked in words("count"):
+        assert len(told) == 6
+        assert item.answer == COUNTS[told.count(asked[2])]
+
+
+def test_neighbour_names_the_word_beside():
+    for item, told, asked in words("neighbour"):
+        step = 1 if asked[2] == "right" else -1
+        assert item.answer == told[told.index(asked[-1]) + step]
+        assert item.options == tuple(told)
+
+
+def test_number_names_the_extreme():
+    for item, told, asked in words("number"):
+        extreme = max if asked[-1] == "biggest" else min
+        assert item.answer == extreme(told, key=COUNTS.index)
+
+
+def test_odd_names_the_only_word_of_its_kind():
+    kinds = {word: i for i, kind in enumerate((COLOURS, SHAPES, COUNTS, THINGS)) for word in kind}
+    for item, told, _ in words("odd"):
+        alone = [word for word in told if [kinds[w] for w in told].count(kinds[word]) == 1]
+        assert alone == [item.answer]
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_options_are_different_hold_the_answer_and_are_equally_many(topic):
+    items = word_items(topic, "train", range(300))
+    assert len({len(item.options) for item in items}) == 1
+    for item in items:
+        assert item.answer in item.options
+        assert len(set(item.options)) == len(item.options)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_no_place_among_the_options_is_favoured(topic):
+    items = word_items(topic, "test", range(400))
+    n_options = len(items[0].options)
+    places = [item.options.index(item.answer) for item in items]
+    for place in range(n_options):
+        assert places.count(place) / 400 < 1 / n_options + 0.15
+
+
+def test_every_content_word_is_one_token():
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(SHIPPED_FOLDER / "llava")
+    for word in (*THINGS, *COLOURS, *SHAPES, *COUNTS):
+        assert len(tokenizer(f" {word}", add_special_tokens=False)["input_ids"]) == 1, word
+
+
+def test_choose_draws_without_replacement():
+    assert Chances([0.0, 0.0, 0.99]).choose(["a", "b", "c", "d"], 3) == ["a", "b", "d"]
