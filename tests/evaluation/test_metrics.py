@@ -5,7 +5,6 @@ import pytest
 from ablate.evaluation.metrics import (
     Accuracy,
     accuracy,
-    centred_accuracy,
     control_change,
     standard_error,
     target_improvement,
@@ -39,12 +38,3 @@ def test_control_change_averages_over_data_sets_and_skips_missing_ones():
     assert control_change([(0.5, 0.25), (0.5, 0.625), (None, 0.5)]) == pytest.approx(-0.0625)
     assert control_change([(None, 0.5)]) is None
     assert control_change([]) is None
-
-
-@pytest.mark.parametrize(("value", "expected"), [(0.2, 0.0), (1.0, 1.0), (0.0, -0.25)])
-def test_centred_accuracy_is_0_at_chance_and_1_at_best(value, expected):
-    assert centred_accuracy(value, 0.2) == pytest.approx(expected)
-
-
-def test_centred_accuracy_of_nothing_is_nothing():
-    assert centred_accuracy(None, 0.2) is None

@@ -85,16 +85,3 @@ def mean_forgetting(curves: Sequence[Sequence[float | None]]) -> float | None:
         if len(values) >= 2:
             drops.append(max(values[:-1]) - values[-1])
     return math.fsum(drops) / len(drops) if drops else None
-
-
-def centred_accuracy(accuracy: float | None, chance: float) -> float | None:
-    """Return (accuracy - chance) / (1 - chance): 0 at chance, 1 when all is right (DCLM).
-
-    Args:
-        accuracy: Share of right answers.
-        chance: Share of right answers by guessing, below 1.
-
-    Returns:
-        The centred accuracy, negative below chance; None without an accuracy.
-    """
-    return None if accuracy is None else (accuracy - chance) / (1 - chance)

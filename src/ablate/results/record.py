@@ -47,6 +47,10 @@ COLUMNS = (
     "precision",
     "forgetting",
     "clip_effective_parameters",
+    "vision_stable_stderr",
+    "text_stable_stderr",
+    "vision_stable_note",
+    "text_stable_note",
 )
 TASK_COLUMNS = (
     "run_id",
@@ -58,6 +62,25 @@ TASK_COLUMNS = (
     "chance",
     "n",
     "stderr",
+)
+STABLE_TASK_COLUMNS = (
+    "ablation",
+    "suite",
+    "kind",
+    "task",
+    "metric",
+    "choice",
+    "stable",
+    "reason",
+    "n",
+    "chance",
+    "mean",
+    "centred",
+    "stderr",
+    "seed_sd",
+    "spread",
+    "n_runs",
+    "n_points",
 )
 SESSION_COLUMNS = ("run_id", "after_session", "session", "classes", "accuracy", "n")
 
@@ -106,6 +129,43 @@ class SessionResult:
     n: int
 
 
+@dataclass(frozen=True)
+class StableRules:
+    """When `auto` calls a task stable; docs/stable_scores.md spells it out.
+
+    Attributes:
+        noise_multiple: Its mean is above chance by more than this many standard errors over items.
+        negligible_noise: Seed noise of up to this many standard errors over items counts as none.
+        largest_noise_share: Else seed noise is below this share of the spread between points.
+    """
+
+    noise_multiple: float
+    negligible_noise: float
+    largest_noise_share: float
+
+
+@dataclass(frozen=True)
+class SuiteRecord:
+    """The suite a run was evaluated on, and how its stable tasks are chosen.
+
+    Attributes:
+        name: Name of the suite.
+        expected: Names of the suite's tasks by kind, `vision` and `text`.
+        stable: By kind, the names of the stable tasks, or `auto` to decide from the runs.
+        rules: What `auto` decides by.
+    """
+
+    name: str
+    expected: dict[str, list[str]]
+    stable: dict[str, Literal["auto"] | list[str]]
+    rules: StableRules
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> "SuiteRecord":
+        """Read what `dataclasses.asdict` made of it."""
+        return cls(**{**content, "rules": StableRules(**content["rules"])})
+
+
 @dataclass
 class RunRecord:
     """One row of results.csv and the rows of tasks.csv that belong to it.
@@ -115,12 +175,16 @@ class RunRecord:
         tasks: The run's tasks.
         sessions: The target after every session; empty in the offline setting.
         digest: Hash of the trained update and every answer; None where there is no outcome.
+        suite: The suite of vision and text tasks, if the run was evaluated on one.
+        point: Hash of all that determines the run's numbers but its seed; None where it was not kept.
     """
 
     row: dict[str, Any]
     tasks: list[TaskResult] = field(default_factory=list)
     sessions: list[SessionResult] = field(default_factory=list)
     digest: str | None = None
+    suite: SuiteRecord | None = None
+    point: str | None = None
 
     @property
     def status(self) -> str:
@@ -134,14 +198,19 @@ class RunRecord:
             "tasks": [asdict(task) for task in self.tasks],
             "sessions": [asdict(session) for session in self.sessions],
             "digest": self.digest,
+            "suite": None if self.suite is None else asdict(self.suite),
+            "point": self.point,
         }
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> "RunRecord":
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote; a record from before there were suites has none."""
+        suite = content.get("suite")
         return cls(
             content["row"],
             [TaskResult(**task) for task in content["tasks"]],
             [SessionResult(**session) for session in content["sessions"]],
             content["digest"],
+            None if suite is None else SuiteRecord.from_json(suite),
+            content.get("point"),
         )

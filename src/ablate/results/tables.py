@@ -11,17 +11,23 @@ from ablate.results.files import replacing
 from ablate.results.record import (
     COLUMNS,
     SESSION_COLUMNS,
+    STABLE_TASK_COLUMNS,
     TASK_COLUMNS,
     RunRecord,
     SessionResult,
     TaskResult,
 )
 from ablate.results.run_folder import RunFolder
+from ablate.results.stable_scores import stable_scores
+
+_STABLE_TASKS = "stable_tasks.csv"
 
 
 def rebuild(sweep_folder: Path) -> pd.DataFrame:
-    """Rebuild results.csv, tasks.csv and sessions.csv from the run folders that have something to say.
+    """Rebuild the CSV files from the run folders that have something to say.
 
+    Always results.csv and tasks.csv; sessions.csv and stable_tasks.csv where runs had sessions or a suite.
+    What is stable is decided anew from the runs there are: stable scores may move until a sweep is whole.
     Several processes may call this at once: a lock orders them and a rename publishes each file whole.
 
     Args:
@@ -33,7 +39,9 @@ def rebuild(sweep_folder: Path) -> pd.DataFrame:
     sweep_folder.mkdir(parents=True, exist_ok=True)
     with FileLock(sweep_folder / ".lock"):
         records = read_records(sweep_folder)
-        results = pd.DataFrame([record.row for record in records])
+        scores, decisions = stable_scores(records)
+        rows = [record.row | columns for record, columns in zip(records, scores, strict=True)]
+        results = pd.DataFrame(rows)
         extra = [column for column in results.columns if column not in COLUMNS]
         results = results.reindex(columns=[*COLUMNS, *extra])
         tasks = [(record, task) for record in records for task in record.tasks]
@@ -42,7 +50,20 @@ def rebuild(sweep_folder: Path) -> pd.DataFrame:
         _write(_details(tasks, TASK_COLUMNS), sweep_folder / "tasks.csv")
         if sessions:
             _write(_details(sessions, SESSION_COLUMNS), sweep_folder / "sessions.csv")
+        if decisions:
+            table = pd.DataFrame(decisions, columns=list(STABLE_TASK_COLUMNS))
+            _write(table, sweep_folder / _STABLE_TASKS)
+        else:
+            (sweep_folder / _STABLE_TASKS).unlink(missing_ok=True)
     return results
+
+
+def read_stable_tasks(sweep_folder: Path) -> pd.DataFrame:
+    """Return the rows of stable_tasks.csv as `rebuild` left them, none if there is no such file."""
+    try:
+        return pd.read_csv(sweep_folder / _STABLE_TASKS, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        return pd.DataFrame(columns=list(STABLE_TASK_COLUMNS))
 
 
 def read_records(sweep_folder: Path) -> list[RunRecord]:
