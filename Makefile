@@ -12,7 +12,7 @@ help:  ## show this list
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,digits]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,digits,lm-eval]'
 	touch $(READY)
 
 rank: $(READY)  ## run the rank ablation on the tiny model

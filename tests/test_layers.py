@@ -15,6 +15,7 @@ LAYERS = (
     "runner",
     "training",
     "methods",
+    "tasks",
     "evaluation",
     "data",
     "models",

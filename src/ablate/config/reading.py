@@ -13,7 +13,8 @@ from ablate.config.errors import ConfigError, nearest
 from ablate.config.schema import RunConfig
 
 _ADAPTER = TypeAdapter(RunConfig)
-_SCALAR_NAMES = ("bool", "int", "float", "str")
+_SCALAR_NAMES = ("bool", "int", "float", "str", "list")
+_TAG_KEYS = ("name", "kind", "source")
 _WORDS = {
     "too_short": "at least one item",
     "int_type": "a whole number",
@@ -120,6 +121,9 @@ def _explain(detail: ErrorDetails, values: Mapping[str, Any]) -> str:
         return f"{key} is {detail['input']!r}; allowed: a text that matches {pattern}."
     if detail["type"] in ("missing", "missing_argument"):
         return f"{key} is missing. Fix: add it to the config file that this group comes from."
+    if detail["type"] == "union_tag_not_found":
+        tag_key = f"{key}.{str(detail['ctx']['discriminator']).strip(chr(39))}"
+        return f"{tag_key} is missing. Fix: add it to the config file that this group comes from."
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
         match = nearest(str(context["tag"]), _quoted(context["expected_tags"]))
@@ -141,11 +145,11 @@ def _location(detail: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
     keys = []
     node: Any = values
     for part in detail["loc"]:
-        is_tag = isinstance(node, Mapping) and part in (node.get("name"), node.get("kind"))
+        tags = [node.get(key) for key in _TAG_KEYS] if isinstance(node, Mapping) else []
         try:
             node = node[part]
         except (KeyError, IndexError, TypeError):
-            if is_tag or part in _SCALAR_NAMES:
+            if part in tags or part in _SCALAR_NAMES:
                 continue
         keys.append(str(part))
     return keys

@@ -5,17 +5,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
 
 from torch import Tensor
-from transformers import GenerationConfig
 
 from ablate.config.schema import Scoring
 from ablate.data.multiple_choice import LETTERS, LETTERS_INSTRUCTION, letters_question
 from ablate.data.types import MultipleChoiceItem
+from ablate.evaluation.generation import generate
 from ablate.evaluation.inference import inference
 from ablate.evaluation.likelihood import log_likelihoods
-from ablate.evaluation.prompts import ImageTokens, Prompt, PromptBatch, embed
+from ablate.evaluation.prompts import ImageTokens, Prompt, embed
 from ablate.models.vlm import VisionLanguageModel
 
 
@@ -75,7 +74,7 @@ def answer_items(
             batch = embed(vlm, [prompts[index] for index in chosen], image_tokens)
             asked = [items[index] for index in chosen]
             if scoring == "generate":
-                texts = _generate(vlm, batch, max_new_tokens)
+                texts = generate(vlm, batch, max_new_tokens)
                 found = [_from_text(t, i) for t, i in zip(texts, asked, strict=True)]
             else:
                 of = continuations.letters if scoring == "letters" else continuations.texts
@@ -149,16 +148,3 @@ def _from_scores(scores: Sequence[float]) -> Answer:
 
 def _from_text(text: str, item: MultipleChoiceItem) -> Answer:
     return Answer(letter_in(text, len(item.options)), (), text)
-
-
-def _generate(vlm: VisionLanguageModel, batch: PromptBatch, max_new_tokens: int) -> list[str]:
-    end = vlm.tokenizer.eos_token_id
-    # transformers types `generate` for a protocol that its own models do not satisfy.
-    ids = cast("Any", vlm.llava).generate(
-        inputs_embeds=batch.embeddings,
-        attention_mask=batch.mask,
-        generation_config=GenerationConfig(
-            do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=end, pad_token_id=end
-        ),
-    )
-    return [text.strip() for text in vlm.tokenizer.batch_decode(ids, skip_special_tokens=True)]

@@ -1,0 +1,300 @@
+"""Tasks that a trained model is asked, one dataclass for each place they come from, and suites."""
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+from pydantic.dataclasses import dataclass
+
+from ablate.config.schema.fields import CLOSED, Fraction, NonNegativeFloat, PositiveInt, Scoring
+
+Draw = Literal["development", "test"]
+Chance = Annotated[float, Field(ge=0, lt=1)]
+Prompt = Annotated[str, Field(pattern=r"\{question\}")]
+
+
+@dataclass(frozen=True, config=CLOSED)
+class _Task:
+    """What every task says.
+
+    Attributes:
+        kind: Whether the task needs an image; there is a stable score of each kind.
+        chance: What guessing scores, as a fraction.
+        items: Most items asked; None for all.
+    """
+
+    kind: Literal["vision", "text"]
+    chance: Chance
+    items: PositiveInt | None
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ShapesTask(_Task):
+    """A question about scenes of the tiny world, answered by choosing one of all possible answers.
+
+    Attributes:
+        metric: Share of right choices.
+        question: What is asked.
+        style: Drawing style.
+        objects: Objects in a scene; the scenes take these numbers in turns.
+        draw: Which scenes; recipes are chosen on `development` only.
+        scoring: How the choice is read from the model.
+    """
+
+    source: Literal["shapes"]
+    kind: Literal["vision"]
+    metric: Literal["accuracy"]
+    question: Literal["shape", "colour", "size", "texture", "count", "place"]
+    style: str
+    objects: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1)]
+    draw: Draw
+    scoring: Scoring
+
+
+@dataclass(frozen=True, config=CLOSED)
+class WordsTask(_Task):
+    """A question about words of the tiny world, without an image, answered by choosing.
+
+    Attributes:
+        metric: Share of right choices.
+        topic: What is asked about.
+        draw: Which items; neither is ever trained on, and recipes are chosen on `development` only.
+        scoring: How the choice is read from the model.
+    """
+
+    source: Literal["words"]
+    kind: Literal["text"]
+    metric: Literal["accuracy"]
+    topic: str
+    draw: Draw
+    scoring: Scoring
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ImageTable:
+    """Where images stand in a table of their own, to which the questions refer.
+
+    Attributes:
+        path: As of the questions.
+        subset: As of the questions.
+        split: As of the questions.
+        id: Column that names an image.
+        image: Column that holds it.
+    """
+
+    path: str
+    subset: str | None
+    split: str
+    id: str
+    image: str
+
+
+@dataclass(frozen=True, config=CLOSED)
+class RowsData:
+    """A table of questions about images.
+
+    Attributes:
+        path: Hub id of a data set, a folder of parquet files or of `save_to_disk`, or a .parquet, .json or .jsonl file.
+        subset: Configuration of the data set, if it has several.
+        split: Which part; means nothing for a single file.
+        revision: Hub revision, or None for the latest.
+        image_folder: Folder below which the image files lie, where the image column holds their names.
+        image_table: The images, where the image column holds their ids.
+    """
+
+    path: str
+    subset: str | None
+    split: str
+    revision: str | None
+    image_folder: str | None
+    image_table: ImageTable | None
+
+
+@dataclass(frozen=True, config=CLOSED)
+class _RowsTask(_Task):
+    """A task whose items are rows of a table, answered in the model's own words by greedy decoding.
+
+    Attributes:
+        data: The table.
+        prompt: What the model is asked; holds `{question}`.
+        max_new_tokens: Longest answer.
+    """
+
+    kind: Literal["vision"]
+    data: RowsData
+    prompt: Prompt
+    max_new_tokens: PositiveInt
+
+
+@dataclass(frozen=True, config=CLOSED)
+class QuestionColumns:
+    """Columns of a table of questions.
+
+    Attributes:
+        id: Names an item; None to number the rows.
+        image: The image, its file or its id.
+        question: What is asked.
+        answer: The right answer, or several people's answers.
+    """
+
+    id: str | None
+    image: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, config=CLOSED)
+class OpenTask(_RowsTask):
+    """An open question about an image.
+
+    Attributes:
+        metric: Agreement with ten people's answers, or equality with the one right answer.
+        columns: Where the table holds what.
+    """
+
+    source: Literal["open-question"]
+    metric: Literal["vqa_accuracy", "exact_match"]
+    columns: QuestionColumns
+
+
+@dataclass(frozen=True, config=CLOSED)
+class YesNoTask(_RowsTask):
+    """A statement or question about an image that is true or not.
+
+    Attributes:
+        metric: Share of right answers, or F1 of the positive answer.
+        columns: Where the table holds what; answers are yes and no, true and false, or 1 and 0.
+        positive: The word that the model is to say where it is true.
+        negative: The word that it is to say otherwise.
+    """
+
+    source: Literal["yes-no"]
+    metric: Literal["accuracy", "f1"]
+    columns: QuestionColumns
+    positive: str
+    negative: str
+
+
+@dataclass(frozen=True, config=CLOSED)
+class BoxColumns:
+    """Columns of a table of things to be found.
+
+    Attributes:
+        id: Names a row; None to number the rows.
+        image: The image, its file or its id.
+        expression: What is to be found; several expressions in one row are several items.
+        box: Where it is, in pixels.
+    """
+
+    id: str | None
+    image: str
+    expression: str
+    box: str
+
+
+@dataclass(frozen=True, config=CLOSED)
+class BoxTask(_RowsTask):
+    """A thing in an image that the model is to find; it answers with the corners of a box.
+
+    The answer's first four numbers are left, top, right and bottom, counted from the image's top
+    left corner in units of its width and height divided by `answer_scale`.
+
+    Attributes:
+        metric: Share of boxes whose intersection over union with the right one reaches `iou`.
+        columns: Where the table holds what.
+        box: The table's boxes: corners, or corner and size.
+        answer_scale: The model's number for the right or bottom edge of the image.
+        iou: What intersection over union counts as found.
+    """
+
+    source: Literal["box"]
+    metric: Literal["box_accuracy"]
+    columns: BoxColumns
+    box: Literal["left-top-right-bottom", "left-top-width-height"]
+    answer_scale: PositiveInt
+    iou: Fraction
+
+
+@dataclass(frozen=True, config=CLOSED)
+class LmEvalTask(_Task):
+    """A task of lm-evaluation-harness, run on the language model alone.
+
+    Attributes:
+        task: Its name there.
+        metric: One of its metrics, per item a number in 0..1, averaged over items.
+        filter: The filter whose output is measured; `none` for tasks without filters.
+        shots: Solved examples in the prompt; a task that fixes them at 0 stays at 0.
+        include_path: Folder with task files of your own, or None.
+    """
+
+    source: Literal["lm-eval"]
+    kind: Literal["text"]
+    task: str
+    metric: str
+    filter: str
+    shots: Annotated[int, Field(ge=0, strict=True)]
+    include_path: str | None
+
+
+TaskConfig = Annotated[
+    ShapesTask | WordsTask | OpenTask | YesNoTask | BoxTask | LmEvalTask,
+    Field(discriminator="source"),
+]
+
+
+def _stable_tag(value: object) -> str:
+    return "str" if isinstance(value, str) else "list"
+
+
+# The tags keep an error about one of the two from being told as an error about both.
+Stable = Annotated[
+    Annotated[Literal["auto"], Tag("str")]
+    | Annotated[tuple[str, ...], Field(min_length=1), Tag("list")],
+    Discriminator(_stable_tag),
+]
+
+
+@dataclass(frozen=True, config=CLOSED)
+class StabilityConfig:
+    """When a task carries signal above its noise, for `auto`.
+
+    Attributes:
+        noise_multiple: Its mean is above chance by more than this many standard errors over items.
+        negligible_noise: Seed noise of up to this many standard errors over items counts as none.
+        largest_noise_share: Else seed noise is below this share of the spread between points.
+    """
+
+    noise_multiple: NonNegativeFloat
+    negligible_noise: NonNegativeFloat
+    largest_noise_share: NonNegativeFloat
+
+
+@dataclass(frozen=True, config=CLOSED)
+class StableConfig:
+    """Which tasks count in the stable scores: their names, or `auto` to decide from the runs.
+
+    Attributes:
+        vision: Of the vision tasks.
+        text: Of the text tasks.
+        rules: What `auto` decides by.
+    """
+
+    vision: Stable
+    text: Stable
+    rules: StabilityConfig
+
+
+@dataclass(frozen=True, config=CLOSED)
+class SuiteConfig:
+    """Tasks that are asked together.
+
+    Attributes:
+        name: Name in the tables.
+        draw: Which draw the tasks of the tiny world take; real data name their own split.
+        tasks: The tasks, by the name they have in the tables.
+        stable: Which of them count in the stable scores.
+    """
+
+    name: str
+    draw: Draw
+    tasks: Annotated[dict[str, TaskConfig], Field(min_length=1)]
+    stable: StableConfig

@@ -1,0 +1,156 @@
+"""What an answer in the model's own words is worth: open questions, yes or no, boxes."""
+
+import json
+from collections.abc import Iterator
+
+from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
+from ablate.evaluation.boxes import Box, box_in, intersection_over_union
+from ablate.evaluation.open_answers import exact_match, f1, vqa_accuracy, yes_no_in
+from ablate.tasks.base import AnsweredItem, Task, TaskOutcome
+from ablate.tasks.generated import GeneratedTask, Item
+
+_TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+# `vqa_accuracy` asks for three matches among the others.
+_FEWEST_PEOPLE = 4
+
+
+def generated_task(name: str, config: OpenTask | YesNoTask | BoxTask) -> Task:
+    """Read the table of a task that is answered in the model's own words.
+
+    Raises:
+        ConfigError: If it is missing or broken, or an item has no right answer.
+    """
+    match config:
+        case OpenTask():
+            return OpenQuestions(name, config)
+        case YesNoTask():
+            return YesNoQuestions(name, config)
+        case BoxTask():
+            return Boxes(name, config)
+
+
+class OpenQuestions(GeneratedTask[OpenTask, tuple[str, ...]]):
+    """Open questions; the answers of one item are those of one or of several people."""
+
+    def _items(self, row: int, id_: str) -> Iterator[Item[tuple[str, ...]]]:
+        columns = self._config.columns
+        answers = _texts(self._cell(columns.answer, row))
+        if not answers:
+            raise self._error(id_, "has no answer", "data.split=<a part that has answers>")
+        if self.metric == "vqa_accuracy" and len(answers) < _FEWEST_PEOPLE:
+            raise self._error(
+                id_,
+                f"has {len(answers)} answers; vqa_accuracy needs at least {_FEWEST_PEOPLE}",
+                "metric=exact_match",
+            )
+        if self.metric == "exact_match" and len(answers) > 1:
+            raise self._error(id_, f"has {len(answers)} answers, not one", "metric=vqa_accuracy")
+        yield Item(id_, row, str(self._cell(columns.question, row)), answers)
+
+    def judged(self, texts: list[str], sizes: list[tuple[int, int]]) -> TaskOutcome:
+        """Score every answer by its metric; image sizes do not matter."""
+        del sizes
+        items = []
+        for item, text in zip(self._chosen, texts, strict=True):
+            score: float | bool = (
+                exact_match(text, item.answer[0])
+                if self.metric == "exact_match"
+                else vqa_accuracy(text, item.answer)
+            )
+            most_common = max(item.answer, key=item.answer.count)
+            items.append(AnsweredItem(item.id, most_common, text, score))
+        return self.outcome(items)
+
+
+class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
+    """Questions or statements that are true or not."""
+
+    def _items(self, row: int, id_: str) -> Iterator[Item[bool]]:
+        columns = self._config.columns
+        cell = str(self._cell(columns.answer, row)).strip().lower()
+        if cell not in _TRUTH:
+            raise self._error(
+                id_, f"has the answer '{cell}'; allowed: {', '.join(_TRUTH)}", "columns.answer=..."
+            )
+        yield Item(id_, row, str(self._cell(columns.question, row)), _TRUTH[cell])
+
+    def judged(self, texts: list[str], sizes: list[tuple[int, int]]) -> TaskOutcome:
+        """Read a decision from every answer; image sizes do not matter."""
+        del sizes
+        words = {True: self._config.positive, False: self._config.negative, None: None}
+        given = [yes_no_in(t, self._config.positive, self._config.negative) for t in texts]
+        items = [
+            AnsweredItem(item.id, str(words[item.answer]), words[said], said is item.answer)
+            for item, said in zip(self._chosen, given, strict=True)
+        ]
+        if self.metric == "accuracy":
+            return self.outcome(items)
+        measured = f1(given, [item.answer for item in self._chosen])
+        return self.outcome(items, measured)
+
+
+class Boxes(GeneratedTask[BoxTask, Box]):
+    """Things to be found; the answer of an item is its box in pixels."""
+
+    def _items(self, row: int, id_: str) -> Iterator[Item[Box]]:
+        columns = self._config.columns
+        expressions = _texts(self._cell(columns.expression, row))
+        box = self._box(self._cell(columns.box, row), id_)
+        for number, expression in enumerate(expressions):
+            name = id_ if len(expressions) == 1 else f"{id_}-{number}"
+            yield Item(name, row, expression, box)
+
+    def _box(self, cell: object, id_: str) -> Box:
+        try:
+            numbers = cell if isinstance(cell, list) else json.loads(str(cell))
+            left, top, right, bottom = (float(number) for number in numbers)
+        except (TypeError, ValueError) as error:
+            raise self._error(
+                id_, f"has the box '{cell}', not four numbers", "columns.box=..."
+            ) from error
+        if self._config.box == "left-top-width-height":
+            right, bottom = left + right, top + bottom
+        if not (left < right and top < bottom):
+            raise self._error(
+                id_, f"has the box {cell}, which is empty as {self._config.box}", "box=..."
+            )
+        return left, top, right, bottom
+
+    def judged(self, texts: list[str], sizes: list[tuple[int, int]]) -> TaskOutcome:
+        """Compare the box in every answer with the right one, in units of the answer."""
+        scale = self._config.answer_scale
+        items = []
+        for item, text, (width, height) in zip(self._chosen, texts, sizes, strict=True):
+            left, top, right, bottom = item.answer
+            wanted = (
+                left / width * scale,
+                top / height * scale,
+                right / width * scale,
+                bottom / height * scale,
+            )
+            found = box_in(text)
+            overlap = 0.0 if found is None else intersection_over_union(found, wanted)
+            items.append(
+                AnsweredItem(
+                    item.id,
+                    _box_text(wanted),
+                    None if found is None else _box_text(found),
+                    overlap >= self._config.iou,
+                )
+            )
+        return self.outcome(items)
+
+
+def _texts(cell: object) -> tuple[str, ...]:
+    """Read one or several texts: a text, a list of them, or VQAv2's list of {answer: text, ...}."""
+    if cell is None:
+        return ()
+    if isinstance(cell, dict):
+        return _texts(cell.get("answer"))
+    if isinstance(cell, list | tuple):
+        return tuple(text for part in cell for text in _texts(part))
+    return (str(cell),)
+
+
+def _box_text(box: Box) -> str:
+    return ", ".join(f"{number:.4g}" for number in box)

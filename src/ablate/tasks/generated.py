@@ -1,0 +1,105 @@
+"""Tasks that a model answers in its own words, about images that are decoded batch by batch."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import EvalConfig
+from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
+from ablate.evaluation.generation import generate_answers
+from ablate.models.vlm import VisionLanguageModel
+from ablate.tasks.base import Task, TaskOutcome, fingerprint_of
+from ablate.tasks.rows import drawn, read_rows
+
+# What of a configuration says only where the items are, how many there may be, or what chance is.
+_PLACE = ("data", "columns", "items", "chance")
+
+Config = TypeVar("Config", OpenTask, YesNoTask, BoxTask)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Item(Generic[Answer]):
+    """One question about one image.
+
+    Attributes:
+        id: Stable name.
+        row: Row of the table, which has the image.
+        question: What fills the prompt.
+        answer: What is right.
+    """
+
+    id: str
+    row: int
+    question: str
+    answer: Answer
+
+
+class GeneratedTask(Task, Generic[Config, Answer]):
+    """Rows of a table, asked one by one; what an answer is worth is up to the subclass."""
+
+    def __init__(self, name: str, config: Config) -> None:
+        """Read the table.
+
+        Raises:
+            ConfigError: If it is missing or broken or lacks an answer.
+        """
+        self.name, self.kind, self.metric = name, config.kind, config.metric
+        self.chance = config.chance
+        self._config: Config = config
+        columns = vars(config.columns)
+        wanted = [column for key, column in columns.items() if key != "image" and column]
+        self._rows = read_rows(name, config.data, wanted, config.columns.image)
+        ids = config.columns.id
+        n_rows = len(self._rows.images)
+        names = self._rows.columns[ids] if ids else range(n_rows)
+        items = [item for row in range(n_rows) for item in self._items(row, str(names[row]))]
+        self._chosen = [items[i] for i in drawn([item.id for item in items], config.items)]
+        if not self._chosen:
+            raise ConfigError(f"The data of task '{name}' hold no items. Fix: another data.split.")
+        self.n = len(self._chosen)
+        asked = [(i.id, i.question, i.answer, self._rows.sizes[i.row]) for i in self._chosen]
+        told = {k: v for k, v in vars(config).items() if k not in _PLACE}
+        self.fingerprint = fingerprint_of(asked, told)
+
+    def ask(
+        self, vlm: VisionLanguageModel, evaluation: EvalConfig, on_item: Callable[[int], None]
+    ) -> TaskOutcome:
+        """Decode the images of a batch, generate its answers, and so on in the table's order."""
+        texts: list[str] = []
+        sizes: list[tuple[int, int]] = []
+        for start in range(0, self.n, evaluation.batch_size):
+            batch = self._chosen[start : start + evaluation.batch_size]
+            # Questions about one image stand side by side in a table: it is decoded once.
+            rows = {self._rows.images[item.row]: item.row for item in batch}
+            positions = {image: position for position, image in enumerate(rows)}
+            images = [self._rows.image(row) for row in rows.values()]
+            asked = [
+                (
+                    self._config.prompt.replace("{question}", item.question),
+                    positions[self._rows.images[item.row]],
+                )
+                for item in batch
+            ]
+            texts += generate_answers(vlm, vlm.resize(images), asked, self._config.max_new_tokens)
+            sizes += [images[position].size for _, position in asked]
+            on_item(len(batch))
+        return self.judged(texts, sizes)
+
+    @abstractmethod
+    def _items(self, row: int, id_: str) -> Iterator[Item[Answer]]:
+        """Yield the items of a row of the table."""
+
+    @abstractmethod
+    def judged(self, texts: list[str], sizes: list[tuple[int, int]]) -> TaskOutcome:
+        """Sum up all answers; `sizes` are width and height of the items' images in pixels."""
+
+    def _cell(self, column: str, row: int) -> object:
+        return self._rows.columns[column][row]
+
+    def _error(self, id_: str, what: str, fix: str) -> ConfigError:
+        return ConfigError(
+            f"Item '{id_}' of task '{self.name}' {what}. Fix: tasks.tasks.{self.name}.{fix}"
+        )

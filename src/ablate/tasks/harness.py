@@ -1,0 +1,199 @@
+"""Text tasks of lm-evaluation-harness (github.com/EleutherAI/lm-evaluation-harness), in process."""
+
+import contextlib
+import copy
+import importlib
+import io
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from datasets.exceptions import DatasetsError
+
+from ablate.config.errors import ConfigError, nearest, unknown
+from ablate.config.schema import EvalConfig
+from ablate.config.schema.tasks import LmEvalTask
+from ablate.evaluation.inference import inference
+from ablate.models.vlm import VisionLanguageModel
+from ablate.tasks.base import AnsweredItem, Task, TaskOutcome, fingerprint_of
+from ablate.tasks.language_model import causal_language_model
+from ablate.tasks.rows import drawn
+
+if TYPE_CHECKING:
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.tasks import TaskManager
+
+# The same solved examples in every prompt of every run.
+_SHOTS_SEED = 1234
+_LENGTH_NORMALISED = "acc_norm"
+
+
+class HarnessTask(Task):
+    """A task of lm-evaluation-harness, asked of the language model that the VLM holds."""
+
+    def __init__(self, name: str, config: LmEvalTask) -> None:
+        """Load the task's data.
+
+        Raises:
+            ConfigError: If lm-eval is not installed, or the task, its data or its metric is not there.
+        """
+        self.name, self.kind, self.metric = name, config.kind, config.metric
+        self.chance, self._config = config.chance, config
+        with _quiet():
+            self._task = _load(name, config)
+            docs = self._task.eval_docs
+            self._chosen = drawn([str(index) for index in range(len(docs))], config.items)
+            self.n = len(self._chosen)
+            self.fingerprint = self._fingerprint([docs[index] for index in self._chosen])
+
+    def ask(
+        self, vlm: VisionLanguageModel, evaluation: EvalConfig, on_item: Callable[[int], None]
+    ) -> TaskOutcome:
+        """Hand the language model to lm-eval; `on_item` is called once, at the end."""
+        from lm_eval.evaluator import evaluate
+        from lm_eval.models.huggingface import HFLM
+
+        device = vlm.device.type
+        with inference(vlm), _quiet():
+            model = HFLM(
+                pretrained=causal_language_model(vlm),
+                tokenizer=copy.deepcopy(vlm.tokenizer),
+                batch_size=evaluation.batch_size,
+                # It leaves an autocast around it unless it opens one of its own.
+                mixed_precision_dtype=torch.get_autocast_dtype(device)
+                if torch.is_autocast_enabled(device)
+                else None,
+            )
+            self._task.set_fewshot_seed(seed=_SHOTS_SEED)
+            found = evaluate(
+                lm=model,
+                task_dict={"tasks": {self.name: self._task}, "groups": {}},
+                samples={self.name: self._chosen},
+                bootstrap_iters=0,
+            )
+        samples = [s for s in found["samples"][self.name] if s["filter"] == self._config.filter]
+        on_item(self.n)
+        return self.outcome([self._answered(sample) for sample in samples])
+
+    def _answered(self, sample: dict[str, Any]) -> AnsweredItem:
+        score = sample[self.metric]
+        if not isinstance(score, bool | int | float) or not 0 <= score <= 1:
+            raise ConfigError(
+                f"Metric '{self.metric}' of task '{self.name}' is no number in 0..1 for an item, "
+                f"but {score!r}. Fix: tasks.tasks.{self.name}.metric."
+            )
+        answer, prediction = str(sample["target"]), None
+        if self._task.OUTPUT_TYPE == "multiple_choice":
+            options = self._task.doc_to_choice(sample["doc"])
+            likelihoods = [response[0] for response in sample["filtered_resps"]]
+            if self.metric == _LENGTH_NORMALISED:
+                likelihoods = [v / len(o) for v, o in zip(likelihoods, options, strict=True)]
+            prediction = options[likelihoods.index(max(likelihoods))]
+            if isinstance(sample["target"], int):
+                answer = options[sample["target"]]
+        elif self._task.OUTPUT_TYPE == "generate_until":
+            prediction = str(sample["filtered_resps"][0])
+        return AnsweredItem(str(sample["doc_id"]), answer, prediction, float(score))
+
+    def _fingerprint(self, docs: Sequence[dict[str, Any]]) -> str:
+        task, config = self._task, self._config
+        asked = [
+            (
+                task.doc_to_text(doc),
+                task.doc_to_target(doc),
+                task.doc_to_choice(doc) if task.OUTPUT_TYPE == "multiple_choice" else None,
+            )
+            for doc in docs
+        ]
+        solved = list(task.fewshot_docs()) if task.config.num_fewshot else []
+        return fingerprint_of(
+            config.task,
+            str(task.VERSION),
+            config.metric,
+            config.filter,
+            task.config.num_fewshot,
+            asked,
+            solved,
+        )
+
+
+def _load(name: str, config: LmEvalTask) -> "ConfigurableTask":
+    """Find a task by its name, load its data, and set how it is asked."""
+    manager = _manager_with(name, config)
+    try:
+        (task,) = manager.load([config.task])["tasks"].values()
+    except (DatasetsError, OSError, RuntimeError, ValueError, KeyError) as error:
+        reason = next(iter(str(error).strip().splitlines()), "").rstrip(".")
+        raise ConfigError(
+            f"The data of lm-eval task '{config.task}' cannot be loaded "
+            f"({type(error).__name__}: {reason}). Fix: make them available, or leave task "
+            f"'{name}' out of the suite with ~task@tasks.tasks.{name}."
+        ) from error
+    if config.metric not in task.aggregation():
+        raise unknown(f"metric of lm-eval task '{config.task}'", config.metric, task.aggregation())
+    filters = [part["name"] for part in task.config.filter_list or ()] or ["none"]
+    if config.filter not in filters:
+        raise unknown(f"filter of lm-eval task '{config.task}'", config.filter, filters)
+    if task.config.num_fewshot != 0:
+        task.set_config(key="num_fewshot", value=config.shots)
+    return task
+
+
+def _manager_with(name: str, config: LmEvalTask) -> "TaskManager":
+    """Return the index that has the task: of the user's folder if it is there, else of lm-eval's own."""
+    try:
+        importlib.import_module("lm_eval")
+    except ImportError as error:
+        raise ConfigError(
+            f"Task '{name}' needs lm-evaluation-harness, which is not installed."
+            " Run: pip install 'ablate-vlm[lm-eval]'"
+        ) from error
+    names: list[str] = []
+    if config.include_path is not None:
+        folder = Path(config.include_path).expanduser()
+        if not folder.is_dir():
+            raise ConfigError(
+                f"tasks.tasks.{name}.include_path is '{config.include_path}', which is no folder. "
+                f"Fix: give the folder that your task files are in."
+            )
+        own = _manager(str(folder))
+        if config.task in own.all_subtasks:
+            return own
+        names += own.all_subtasks
+    shipped = _manager(None)
+    if config.task in shipped.all_subtasks:
+        return shipped
+    if config.task in shipped.all_tasks:
+        raise ConfigError(
+            f"lm-eval's '{config.task}' is a group of tasks. Fix: name one of its tasks in "
+            f"tasks.tasks.{name}.task; `lm-eval ls subtasks` lists them."
+        )
+    match = nearest(config.task, [*names, *shipped.all_subtasks])
+    hint = f" Did you mean '{match}'?" if match else ""
+    raise ConfigError(
+        f"Unknown lm-eval task '{config.task}' in tasks.tasks.{name}.task.{hint}"
+        " Fix: `lm-eval ls subtasks` lists all of them."
+    )
+
+
+@lru_cache
+def _manager(folder: str | None) -> "TaskManager":
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=folder, include_defaults=folder is None)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep lm-eval's own bars and notes from the terminal: the run has one bar for all tasks."""
+    logger = logging.getLogger("lm_eval")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)

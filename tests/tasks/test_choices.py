@@ -1,0 +1,77 @@
+"""The tiny world's tasks, asked of real models."""
+
+import numpy as np
+import pytest
+from tests.tasks.suites import EVALUATION, read_task
+
+from ablate.data.shapes.world import sample_scenes
+from ablate.tasks.load import load_task
+
+VISION = ("shape", "colour", "size", "texture", "count", "place")
+TEXT = ("recall", "where", "count", "neighbour", "number", "odd")
+NAMES = [*(f"shapes-{q}" for q in VISION), *(f"words-{t}" for t in TEXT)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_task_is_the_same_every_time_and_its_chance_level_is_what_guessing_gets(name):
+    one, other = (load_task("one", read_task(name)) for _ in range(2))
+    assert one.fingerprint == other.fingerprint
+    answers = [item.options[item.answer] for item in one._items]
+    # No fixed answer does much better than chance: 6 standard errors.
+    best = max(answers.count(answer) for answer in answers) / one.n
+    tolerance = 6 * np.sqrt(one.chance * (1 - one.chance) / one.n)
+    assert best < one.chance + tolerance
+
+
+def test_the_fingerprint_follows_what_is_asked():
+    prints = {
+        load_task("one", read_task("shapes-shape", **changes)).fingerprint
+        for changes in ({}, {"draw": "development"}, {"style": "textured"}, {"items": 300})
+    }
+    assert len(prints) == 4
+    assert load_task("other", read_task("shapes-shape")).fingerprint in prints
+
+
+@pytest.mark.parametrize("draw", ["development", "test"])
+@pytest.mark.parametrize("stream", ["train", "development", "test", "instruction-0-filled"])
+def test_no_scene_of_a_task_is_in_a_stream_of_other_data(draw, stream):
+    indices = np.arange(320)
+    ours = sample_scenes(f"task-shape-{draw}", indices, np.ones_like(indices))
+    theirs = sample_scenes(stream, np.arange(4096), np.ones(4096, dtype=np.int64))
+    assert not np.isin(ours.background, theirs.background).any()
+
+
+def test_the_shipped_model_sees_shapes_and_is_lost_without_them(shipped):
+    task = load_task("shape", read_task("shapes-shape", items=64))
+    calls: list[int] = []
+    outcome = task.ask(shipped, EVALUATION, calls.append)
+    assert outcome.result.value > 0.9
+    assert (outcome.result.n, sum(calls)) == (64, 64)
+    assert (outcome.result.task, outcome.result.kind) == ("shape", "vision")
+    assert outcome.result.chance == 0.125
+    assert outcome.result.value_before is None
+    assert list(outcome.items.columns) == [
+        "task",
+        "metric",
+        "id",
+        "answer",
+        "prediction",
+        "prediction_before",
+        "correct",
+    ]
+    right = (outcome.items["answer"] == outcome.items["prediction"]).tolist()
+    assert outcome.items["correct"].tolist() == right
+    assert outcome.items["id"].is_unique
+    # The same questions about grey squares: what is left is guessing.
+    task._images = [image.point(lambda _: 128) for image in task._images]
+    assert task.ask(shipped, EVALUATION, calls.append).result.value < 0.4
+
+
+@pytest.mark.parametrize("name", ["shapes-place", "words-neighbour"])
+@pytest.mark.parametrize("scoring", ["answers", "letters", "generate"])
+def test_any_model_and_scoring_answers(tiny_random_vlm, name, scoring):
+    task = load_task("one", read_task(name, items=16, scoring=scoring))
+    first, again = (task.ask(tiny_random_vlm, EVALUATION, lambda _: None) for _ in range(2))
+    assert first.items.equals(again.items)
+    assert first.result == again.result
+    assert first.result.stderr is not None
