@@ -31,7 +31,7 @@ _CORPUS = [
 _IMAGE_SIZE_PX = 16
 
 
-def _tokenizer(special: list[str], template: str, max_tokens: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(special: list[str], template: str, max_tokens: int) -> PreTrainedTokenizerFast:
     """Byte-level BPE in which common words are one token and rare ones are several."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -58,8 +58,8 @@ def _tokenizer(special: list[str], template: str, max_tokens: int) -> PreTrained
 def build_tiny_random_vlm(seed: int = 0) -> VisionLanguageModel:
     """Build a model whose weights are large enough for answers to differ between items."""
     torch.manual_seed(seed)
-    tokenizer = _tokenizer(["<pad>", "<s>", "</s>", "<image>"], "<s> $A", 512)
-    clip_tokenizer = _tokenizer(["<pad>", "<s>", "</s>"], "<s> $A </s>", 48)
+    tokenizer = train_tokenizer(["<pad>", "<s>", "</s>", "<image>"], "<s> $A", 512)
+    clip_tokenizer = train_tokenizer(["<pad>", "<s>", "</s>"], "<s> $A </s>", 48)
     vision = CLIPVisionConfig(
         hidden_size=32,
         intermediate_size=64,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils.hub import cached_file
 
 from ablate.config.errors import ConfigError
@@ -23,9 +24,17 @@ def locate(name: str) -> str:
     return name
 
 
+MODEL_KEYS = "model.llava, model.clip and model.language"
+
+
 @lru_cache
-def read_config(name: str, revision: str | None) -> dict[str, Any]:
+def read_config(name: str, revision: str | None, keys: str = MODEL_KEYS) -> dict[str, Any]:
     """Read a model's config.json.
+
+    Args:
+        name: Folder or hub id.
+        revision: Hub revision.
+        keys: The configuration keys that such a name is given in, for the error's text.
 
     Raises:
         ConfigError: If there is no such model, here or on the hub.
@@ -35,7 +44,7 @@ def read_config(name: str, revision: str | None) -> dict[str, Any]:
     if is_path and not (Path(place) / "config.json").is_file():
         raise ConfigError(
             f"Model folder {place} has no config.json. "
-            f"Fix: give a saved model's folder, or a hub id, in model.llava and model.clip."
+            f"Fix: give a saved model's folder, or a hub id, in {keys}."
         )
     try:
         file = cached_file(place, "config.json", revision=revision)
@@ -43,7 +52,7 @@ def read_config(name: str, revision: str | None) -> dict[str, Any]:
         reason = str(error).splitlines()[0]
         raise ConfigError(
             f"Model '{name}' has no readable config.json: {reason} "
-            f"Fix: give a folder or hub id in model.llava and model.clip."
+            f"Fix: give a folder or hub id in {keys}."
         ) from error
     assert file is not None
     try:
@@ -59,6 +68,11 @@ def read_vision_config(model: ModelConfig) -> dict[str, Any]:
     Raises:
         ConfigError: If there is no such model, or it is no LLaVA.
     """
+    if model.llava is None:
+        raise ConfigError(
+            f"Model '{model.name}' is a language model only and cannot see. "
+            f"Fix: encoder=<one of `ablate list encoders`>, or a model with a LLaVA."
+        )
     config = read_config(model.llava, model.revision)
     if "vision_config" not in config:
         raise ConfigError(
@@ -69,9 +83,36 @@ def read_vision_config(model: ModelConfig) -> dict[str, Any]:
     return vision
 
 
+def check_language(model: ModelConfig) -> None:
+    """Check that a model has a language model which an encoder can be put under.
+
+    Raises:
+        ConfigError: If there is no such model, or it is no causal language model.
+    """
+    if model.language is None:
+        read_vision_config(model)
+        return
+    kind = read_config(model.language, model.revision).get("model_type")
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise ConfigError(
+            f"Model '{model.language}' is no causal language model, but of type '{kind}'. "
+            f"Fix: model.language=<a causal language model's folder or hub id>."
+        )
+
+
 def n_attention_heads(model: ModelConfig) -> int:
-    """Return how many attention heads a block of the model's image encoder has."""
-    return int(read_vision_config(model).get("num_attention_heads", 16))
+    """Return how many attention heads a block of the model's image encoder has.
+
+    Raises:
+        ConfigError: If the encoder has no attention, or several stacks of it.
+    """
+    n_heads = read_vision_config(model).get("num_attention_heads", 16)
+    if n_heads is None:
+        raise ConfigError(
+            f"The image encoder of model '{model.name}' is not one stack of attention blocks: no heads to choose. "
+            f"Fix: method=full or method=frozen, or another model."
+        )
+    return int(n_heads)
 
 
 def check_weights(model: ModelConfig) -> None:
@@ -80,17 +121,25 @@ def check_weights(model: ModelConfig) -> None:
     Raises:
         ConfigError: If a file is damaged or missing; the line names it.
     """
-    for name in (model.llava, model.clip):
-        folder = Path(locate(name))
-        if not folder.is_dir():
-            continue
-        files = sorted(folder.glob("*.safetensors"))
-        if not files:
-            raise ConfigError(
-                f"Model folder {folder} holds no .safetensors file. Fix: save one there."
-            )
-        for file in files:
-            _check_file(file)
+    for name in (model.llava, model.clip, model.language):
+        if name is not None:
+            check_folder(name)
+
+
+def check_folder(name: str) -> None:
+    """Check the weight files of one model, if it is a folder of this machine.
+
+    Raises:
+        ConfigError: If a file is damaged or missing; the line names it.
+    """
+    folder = Path(locate(name))
+    if not folder.is_dir():
+        return
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ConfigError(f"Model folder {folder} holds no .safetensors file. Fix: save one there.")
+    for file in files:
+        _check_file(file)
 
 
 def _check_file(file: Path) -> None:
@@ -104,7 +153,7 @@ def _check_file(file: Path) -> None:
     if file.is_relative_to(SHIPPED_FOLDER):
         expected = json.loads((SHIPPED_FOLDER / "sha256.json").read_text(encoding="utf-8"))
         given = hashlib.sha256(file.read_bytes()).hexdigest()
-        if given != expected[file.relative_to(SHIPPED_FOLDER).as_posix()]:
+        if given != expected.get(file.relative_to(SHIPPED_FOLDER).as_posix()):
             raise ConfigError(
                 f"Weights file {file} is damaged (its hash is not the shipped one). "
                 f"Fix: reinstall ablate-vlm."

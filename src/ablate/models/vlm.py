@@ -1,4 +1,4 @@
-"""A LLaVA model and the CLIP model around the image encoder that both share."""
+"""A LLaVA model and, where there is one, the CLIP model around the image encoder that both share."""
 
 import re
 from collections.abc import Sequence
@@ -9,12 +9,16 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
-    CLIPImageProcessorPil,
     CLIPModel,
     LlavaForConditionalGeneration,
     PreTrainedConfig,
     PreTrainedTokenizerBase,
 )
+from transformers.image_processing_utils import BaseImageProcessor
+
+from ablate.config.errors import ConfigError
+from ablate.models.encoders import SequenceEncoderConfig
+from ablate.models.encoders.preprocessing import normalisation, resized
 
 
 class VisionLanguageModel(nn.Module):
@@ -22,9 +26,10 @@ class VisionLanguageModel(nn.Module):
 
     Attributes:
         llava: The vision-language model; answers questions.
-        clip: The contrastive model; `clip.vision_model` is LLaVA's vision tower, the same module.
+        clip: The contrastive model; `clip.vision_model` is LLaVA's vision tower, the same module. None where LLaVA has
+            another encoder than a CLIP's.
         tokenizer: The language model's tokenizer.
-        clip_tokenizer: The CLIP text tower's tokenizer.
+        clip_tokenizer: The CLIP text tower's tokenizer; None without it.
         image_processor: The encoder's own PIL preprocessing.
         prompt: Conversation with `<image>` and `{question}` in it.
     """
@@ -35,25 +40,25 @@ class VisionLanguageModel(nn.Module):
     def __init__(
         self,
         llava: LlavaForConditionalGeneration,
-        clip: CLIPModel,
+        clip: CLIPModel | None,
         tokenizer: PreTrainedTokenizerBase,
-        clip_tokenizer: PreTrainedTokenizerBase,
-        image_processor: CLIPImageProcessorPil,
+        clip_tokenizer: PreTrainedTokenizerBase | None,
+        image_processor: BaseImageProcessor,
         prompt: str,
     ) -> None:
         """Join the two models: CLIP's own vision tower is replaced by LLaVA's."""
         super().__init__()
         self.llava = llava
         self.clip = clip
-        self.clip.vision_model = llava.model.vision_tower
+        if clip is not None:
+            clip.vision_model = llava.model.vision_tower
         self.tokenizer = tokenizer
         self.clip_tokenizer = clip_tokenizer
         self.image_processor = image_processor
         self.prompt = prompt
-        mean = torch.tensor(image_processor.image_mean).view(1, 3, 1, 1)
-        std = torch.tensor(image_processor.image_std).view(1, 3, 1, 1)
-        self.register_buffer("pixel_mean", mean, persistent=False)
-        self.register_buffer("pixel_std", std, persistent=False)
+        mean, std = normalisation(image_processor)
+        self.register_buffer("pixel_mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("pixel_std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     @property
     def vision_tower(self) -> nn.Module:
@@ -66,22 +71,41 @@ class VisionLanguageModel(nn.Module):
         return self.llava.device
 
     @property
+    def vision_config(self) -> PreTrainedConfig:
+        """The image encoder's own configuration."""
+        return cast("PreTrainedConfig", self.llava.config.vision_config)
+
+    @property
     def patch_size_px(self) -> int:
         """Side of the square that one image token stands for."""
-        return int(cast("PreTrainedConfig", self.llava.config.vision_config).patch_size)
+        return int(self.vision_config.patch_size)
 
     @property
     def n_image_tokens(self) -> int:
         """Tokens that one image takes in the language model's input."""
-        vision = cast("PreTrainedConfig", self.llava.config.vision_config)
+        vision = self.vision_config
+        if isinstance(vision, SequenceEncoderConfig):
+            return vision.n_tokens
         n_patches = (vision.image_size // self.patch_size_px) ** 2
         keeps_class_token = self.llava.config.vision_feature_select_strategy == "full"
         return int(n_patches + keeps_class_token)
 
     @property
     def n_blocks_read(self) -> int:
-        """Encoder blocks that LLaVA's features come through; -2 leaves the last one out."""
-        n_blocks = int(cast("PreTrainedConfig", self.llava.config.vision_config).num_hidden_layers)
+        """Encoder blocks that LLaVA's features come through; -2 leaves the last one out.
+
+        Raises:
+            ConfigError: If the encoder is not one stack of attention blocks.
+        """
+        vision = self.vision_config
+        if isinstance(vision, SequenceEncoderConfig):
+            if vision.n_blocks_read is None:
+                raise ConfigError(
+                    f"The image encoder has {vision.n_attention_stacks} stacks of attention blocks; a method that "
+                    f"adapts blocks needs exactly 1. Fix: method=full or method=frozen, or another encoder."
+                )
+            return vision.n_blocks_read
+        n_blocks = int(vision.num_hidden_layers)
         layers = self.llava.config.vision_feature_layer
         layers = [layers] if isinstance(layers, int) else layers
         return max(layer if layer >= 0 else n_blocks + 1 + layer for layer in layers)
@@ -92,11 +116,7 @@ class VisionLanguageModel(nn.Module):
         Returns:
             uint8 `[n, 3, height, width]` on the CPU.
         """
-        batch = self.image_processor(
-            list(images), do_rescale=False, do_normalize=False, return_tensors="pt"
-        )
-        pixels: Tensor = batch["pixel_values"]
-        return pixels.to(torch.uint8)
+        return resized(self.image_processor, images)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Move uint8 pixels `[n, 3, height, width]` to the model's device and normalise them."""
@@ -141,15 +161,38 @@ class VisionLanguageModel(nn.Module):
             tuple(self.llava.get_image_features(pixel_values=pixel_values).pooler_output)
         )
 
+    @property
+    def clip_scale(self) -> Tensor:
+        """CLIP's factor on the similarity of image and text, a scalar without gradient."""
+        return self._contrastive[0].logit_scale.detach().exp()
+
     def clip_image_features(self, pixel_values: Tensor) -> Tensor:
-        """Embed normalised images `[batch, 3, height, width]` as unit vectors `[batch, width]`."""
-        pooled = self.clip.vision_model(pixel_values=pixel_values).pooler_output
-        return functional.normalize(self.clip.visual_projection(pooled), dim=-1)
+        """Embed normalised images `[batch, 3, height, width]` as unit vectors `[batch, width]`.
+
+        Raises:
+            RuntimeError: If there is no CLIP model around the encoder.
+        """
+        clip, _ = self._contrastive
+        pooled = clip.vision_model(pixel_values=pixel_values).pooler_output
+        return functional.normalize(clip.visual_projection(pooled), dim=-1)
 
     def clip_text_features(self, texts: Sequence[str]) -> Tensor:
-        """Embed texts as unit vectors `[n, width]`."""
-        tokens = self.clip_tokenizer(
-            list(texts), padding=True, truncation=True, return_tensors="pt"
-        ).to(self.device)
-        pooled = self.clip.text_model(**tokens).pooler_output
-        return functional.normalize(self.clip.text_projection(pooled), dim=-1)
+        """Embed texts as unit vectors `[n, width]`.
+
+        Raises:
+            RuntimeError: If there is no CLIP model around the encoder.
+        """
+        clip, tokenizer = self._contrastive
+        tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(
+            self.device
+        )
+        pooled = clip.text_model(**tokens).pooler_output
+        return functional.normalize(clip.text_projection(pooled), dim=-1)
+
+    @property
+    def _contrastive(self) -> tuple[CLIPModel, PreTrainedTokenizerBase]:
+        if self.clip is None or self.clip_tokenizer is None:
+            raise RuntimeError(
+                "this model has no CLIP around its image encoder, so no CLIP features"
+            )
+        return self.clip, self.clip_tokenizer

@@ -25,14 +25,22 @@ BLOCK_NAMES = (
     BlockNames("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.fc1"),
     BlockNames("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.up_proj"),
     BlockNames("attention.q_proj", "attention.k_proj", "attention.v_proj", "mlp.fc1"),
+    BlockNames("attention.q_proj", "attention.k_proj", "attention.v_proj", "mlp.up_proj"),
     BlockNames(
         "attention.attention.query",
         "attention.attention.key",
         "attention.attention.value",
         "intermediate.dense",
     ),
+    BlockNames(
+        "attention.attention.query",
+        "attention.attention.key",
+        "attention.attention.value",
+        "mlp.fc1",
+    ),
 )
-"""CLIP and SigLIP; Llama and its kin; ViT; ViT under the names of older transformers."""
+"""CLIP and SigLIP; Llama and its kin; ViT and DINOv2; DINOv2 with a gated MLP; ViT and DINOv2 under the names of older
+transformers."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""A LLaVA made of parts: any image encoder, a fresh projector, any language model."""
+
+import copy
+
+import torch
+from torch import nn
+from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+from ablate.config.schema import EncoderConfig, ModelConfig
+from ablate.models.compute import Compute
+from ablate.models.encoders.check import sequence_config
+from ablate.models.encoders.preprocessing import load_preprocessing, raw_preprocessing
+from ablate.models.encoders.weights import load_encoder
+from ablate.models.language import load_language
+from ablate.models.loading import quiet_transformers, settled
+from ablate.models.vlm import VisionLanguageModel
+
+
+def assemble(
+    encoder: EncoderConfig, model: ModelConfig, compute: Compute, seed: int
+) -> VisionLanguageModel:
+    """Put an image encoder under a language model, with a projector between them that has learned nothing.
+
+    Args:
+        encoder: The image encoder.
+        model: The language model, and how it is asked.
+        compute: Device and type of the frozen weights; encoder and projector are float32.
+        seed: Seed of the projector.
+
+    Returns:
+        A model without CLIP, frozen and in evaluation mode.
+
+    Raises:
+        ConfigError: If a part cannot be loaded, or does not fit.
+    """
+    with quiet_transformers(), torch.random.fork_rng(devices=[]):
+        language = load_language(model, compute)
+        # A saved model says nothing of the folders of the machine that it was made on.
+        language.config.name_or_path = ""
+        vision_config = copy.deepcopy(sequence_config(encoder))
+        config = LlavaConfig(
+            vision_config=vision_config,
+            text_config=language.config,
+            image_token_index=language.image_token_id,
+            image_seq_length=vision_config.n_tokens,
+            vision_feature_layer=-1,
+            vision_feature_select_strategy="full",
+            tie_word_embeddings=language.lm_head.weight
+            is language.model.get_input_embeddings().weight,
+        )
+        llava = _empty_llava(config)
+        llava.model.vision_tower = load_encoder(encoder, vision_config)
+        llava.model.language_model = language.model
+        llava.lm_head = language.lm_head
+        torch.default_generator.manual_seed(seed)
+        _start_projector(llava)
+    if language.generation is not None:
+        llava.generation_config = language.generation
+    if encoder.parts:
+        processor = load_preprocessing(encoder.parts[0], encoder.image_size)
+    else:
+        processor = raw_preprocessing(vision_config.image_size)
+    vlm = VisionLanguageModel(llava, None, language.tokenizer, None, processor, model.prompt)
+    return settled(vlm, compute)
+
+
+def _empty_llava(config: LlavaConfig) -> LlavaForConditionalGeneration:
+    """Build LLaVA without memory for its weights: all of them are put in afterwards."""
+    with torch.device("meta"):
+        return LlavaForConditionalGeneration(config)
+
+
+def _start_projector(llava: LlavaForConditionalGeneration) -> None:
+    """Draw the projector's weights as torch does for a linear layer.
+
+    Their scale goes with the width of what is read, 1 / sqrt(in_features): features of 192 and of
+    2176 channels arrive at the language model equally large.
+    """
+    projector = llava.model.multi_modal_projector.to_empty(device="cpu").float()
+    for module in projector.modules():
+        if isinstance(module, nn.Linear):
+            module.reset_parameters()

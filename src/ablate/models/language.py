@@ -1,0 +1,127 @@
+"""A causal language model on its own, ready to read image tokens."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tokenizers import AddedToken
+from torch import nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    LlavaForConditionalGeneration,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import ModelConfig
+from ablate.models.compute import Compute
+from ablate.models.files import check_language, locate
+
+IMAGE_TOKEN = "<image>"
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A causal language model in the pieces that LLaVA is made of.
+
+    Attributes:
+        model: The transformer, from token embeddings to the last norm.
+        lm_head: The output layer; its weight may be that of the token embeddings.
+        config: Its configuration.
+        generation: How it generates by default, if it says so.
+        tokenizer: Its tokenizer; knows the image token.
+        image_token_id: Id of the token that stands for one image feature.
+    """
+
+    model: PreTrainedModel
+    lm_head: nn.Linear
+    config: PreTrainedConfig
+    generation: GenerationConfig | None
+    tokenizer: PreTrainedTokenizerBase
+    image_token_id: int
+
+
+def load_language(config: ModelConfig, compute: Compute) -> LanguageModel:
+    """Load the language model of a configuration: its own, or that of its LLaVA.
+
+    Raises:
+        ConfigError: If there is none, or if LLaVA cannot be built around it.
+    """
+    check_language(config)
+    place = locate(config.language or str(config.llava))
+    revision = config.revision or "main"
+    options: dict[str, Any] = {
+        "revision": revision,
+        "use_safetensors": True,
+        "dtype": compute.frozen_dtype,
+    }
+    tokenizer = AutoTokenizer.from_pretrained(place, revision=revision)
+    if config.language is not None:
+        return _from_causal(AutoModelForCausalLM.from_pretrained(place, **options), tokenizer)
+    llava = LlavaForConditionalGeneration.from_pretrained(place, **options)
+    return LanguageModel(
+        llava.model.language_model,
+        llava.lm_head,
+        llava.model.language_model.config,
+        llava.generation_config,
+        tokenizer,
+        llava.config.image_token_id,
+    )
+
+
+def _from_causal(causal: Any, tokenizer: PreTrainedTokenizerBase) -> LanguageModel:  # noqa: ANN401
+    """Take a causal language model apart; its vocabulary gains the image token if it lacks it."""
+    _check_pieces(causal)
+    tokenizer.add_tokens(
+        [AddedToken(IMAGE_TOKEN, special=True, normalized=False)], special_tokens=True
+    )
+    image_token_id = tokenizer.get_vocab()[IMAGE_TOKEN]
+    _make_room(causal, len(tokenizer))
+    return LanguageModel(
+        causal.base_model,
+        causal.get_output_embeddings(),
+        causal.config,
+        causal.generation_config,
+        tokenizer,
+        image_token_id,
+    )
+
+
+@torch.no_grad()
+def _check_pieces(causal: Any) -> None:  # noqa: ANN401
+    """Refuse a model that LLaVA, which has pieces of its own between the transformer and the logits, would change."""
+    kind = type(causal).__name__
+    transformer, lm_head = causal.base_model, causal.get_output_embeddings()
+    if not isinstance(lm_head, nn.Linear) or getattr(lm_head, "bias", None) is not None:
+        raise _unusable(kind, "its output layer is not linear without a bias")
+    tied = lm_head.weight is causal.get_input_embeddings().weight
+    if tied and not hasattr(transformer, "embed_tokens"):
+        raise _unusable(kind, "it shares its output layer with embeddings that LLaVA does not find")
+    ids = torch.arange(4)[None]
+    wanted = causal(input_ids=ids, use_cache=False).logits
+    given = lm_head(transformer(input_ids=ids, use_cache=False).last_hidden_state)
+    if not torch.allclose(given.float(), wanted.float(), rtol=1e-2, atol=1e-2):
+        raise _unusable(kind, "it changes its logits after the output layer")
+
+
+def _unusable(kind: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"No LLaVA can be built around a {kind}: {reason}. "
+        f"Fix: model.language=<another causal language model, such as a Llama or a Qwen2>."
+    )
+
+
+@torch.no_grad()
+def _make_room(causal: Any, n_tokens: int) -> None:  # noqa: ANN401
+    """Give every token an embedding; new ones are the mean of all others, so none of them is ever likely."""
+    embeddings = causal.get_input_embeddings()
+    n_before = embeddings.weight.shape[0]
+    if n_tokens <= n_before:
+        return
+    causal.resize_token_embeddings(n_tokens, mean_resizing=False)
+    for layer in (causal.get_input_embeddings(), causal.get_output_embeddings()):
+        layer.weight[n_before:] = layer.weight[:n_before].mean(dim=0)
