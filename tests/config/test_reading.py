@@ -8,6 +8,12 @@ from ablate.config.folder import GROUPS, config_folder, group_files
 from ablate.config.reading import read_run_config, to_plain
 from ablate.config.schema import LorsuMethod, RunConfig
 
+# What a shipped data set leaves for the user to fill in.
+PATHS = {
+    "imagefolder": ["data.path=."],
+    "llava-instruct": ["data.path=mix.json", "data.image_folder=."],
+}
+
 
 def read(*overrides: str) -> RunConfig:
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -32,7 +38,7 @@ def test_every_shipped_config_composes(group):
     assert choices
     for choice in choices:
         plus = "+" if group == "ablation" else ""
-        run = read(f"{plus}{group}={choice}", *(["data.path=."] if choice == "imagefolder" else []))
+        run = read(f"{plus}{group}={choice}", *PATHS.get(choice, []))
         assert to_plain(run)["seed"] == 0
 
 

@@ -16,8 +16,8 @@ from ablate.methods.build import build_method, check_method
 from ablate.methods.peft_method import PeftMethod
 from ablate.models.compute import Compute
 
-LANGUAGE = ("lora-l", "lora-f", "lorsu-l")
-WEIGHTS = ("full", "ewc", "layernorm")
+LANGUAGE = ("full-l", "lora-l", "lora-f", "lorsu-l")
+WEIGHTS = ("full", "full-l", "ewc", "layernorm")
 ENCODER = r"llava\.model\.vision_tower\."
 ALL = tuple(group_files("method", [config_folder()]))
 CASES = [(name, "lm") for name in ALL] + [(name, "clip") for name in ALL if name not in LANGUAGE]
@@ -43,6 +43,7 @@ COUNTS = {
 }
 TRAINED = {
     "layernorm": ENCODER + r".*norm\d?\.(weight|bias)",
+    "full-l": r"llava\.(model\.language_model|lm_head)\..*",
     "lora-l": r"llava\.model\.language_model\..*_proj\.lora_[AB]\..*",
     "lora-f": r"llava\.model\.(language_model|multi_modal_projector|vision_tower)\..*\.lora_[AB]\..*",
     "lorsu-l": r"llava\.model\.language_model\..*\.(up|q|k|v)_proj\.lorsu_.*",

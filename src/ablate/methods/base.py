@@ -57,6 +57,11 @@ class Method(ABC):
             session: What it is about to be trained on.
         """
 
+    def learning_rate_scale_of(self, path: str) -> float:
+        """Return the factor on the learning rate of the trained parameter at `path` in the model."""
+        del path
+        return self.learning_rate_scale
+
     def penalty(self) -> Tensor | None:
         """Return what is added to the loss of every step, if anything."""
         return None

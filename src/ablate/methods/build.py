@@ -9,6 +9,7 @@ from ablate.config.schema import (
     DoraMethod,
     EwcMethod,
     FrozenMethod,
+    FullLanguageMethod,
     FullMethod,
     LayerNormMethod,
     LoraMethod,
@@ -31,9 +32,10 @@ from ablate.methods.spu import Spu
 
 _METHODS: dict[type[Any], Callable[[Any, LossName], Method]] = {
     FrozenMethod: lambda _config, _loss: Frozen(),
-    FullMethod: lambda config, _: Full(config),
+    FullMethod: lambda config, _: Full("encoder", config.learning_rate_scale),
+    FullLanguageMethod: lambda config, _: Full("language_model", config.learning_rate_scale),
     EwcMethod: Ewc,
-    LayerNormMethod: lambda config, _: LayerNorm(config),
+    LayerNormMethod: lambda config, _: LayerNorm("encoder", config.learning_rate_scale),
     LoraMethod: lambda config, _: Lora(config, weight_decomposed=False),
     DoraMethod: lambda config, _: Lora(config, weight_decomposed=True),
     AdaloraMethod: lambda config, _: Adalora(config),
@@ -54,7 +56,7 @@ def check_method(config: MethodConfig, loss: LossName) -> None:
     Raises:
         ConfigError: If it trains nothing, or something that the loss never passes through.
     """
-    behind_encoder = isinstance(config, LorsuLMethod)
+    behind_encoder = isinstance(config, LorsuLMethod | FullLanguageMethod)
     if isinstance(config, LoraMethod):
         targets = config.target_modules
         behind_encoder = bool(targets.projector or targets.language_model)

@@ -24,7 +24,7 @@ class Ewc(Full):
     """
 
     def __init__(self, config: EwcMethod, loss: LossName) -> None:
-        super().__init__(config)
+        super().__init__("encoder", config.learning_rate_scale)
         self._penalty_weight = config.penalty_weight
         self._batch_size = config.fisher_batch_size[loss]
         self._last_session: Session | None = None

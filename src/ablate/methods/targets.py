@@ -16,6 +16,19 @@ PART_PATHS = {
 }
 """Where LLaVA keeps its parts; CLIP's text tower, whose layers share their names, is in none."""
 
+_HEAD_PATH = "llava.lm_head"
+
+
+def part_of(path: str) -> str | None:
+    """Return the part of the model that a parameter belongs to by its path; None for one of CLIP's own.
+
+    The output layer counts as the language model's, as it does where both share their weights.
+    """
+    for part, prefix in (*PART_PATHS.items(), ("language_model", _HEAD_PATH)):
+        if path.startswith(f"{prefix}."):
+            return part
+    return None
+
 
 def target_pattern(vlm: VisionLanguageModel, targets: TargetModules) -> str:
     """Return the regular expression that matches the path of every targeted layer in full.

@@ -29,11 +29,11 @@ class Probes:
 
     Attributes:
         answer: The VQA loss.
-        contrastive: The CLIP loss; at least two images.
+        contrastive: The CLIP loss; at least two images. None where there is no CLIP.
     """
 
     answer: Loss
-    contrastive: Loss
+    contrastive: Loss | None
 
 
 def audit(vlm: VisionLanguageModel, probes: Probes, compute: Compute) -> pd.DataFrame:
@@ -55,20 +55,23 @@ def audit(vlm: VisionLanguageModel, probes: Probes, compute: Compute) -> pd.Data
     """
     named = [(name, p) for name, p in vlm.named_parameters() if p.requires_grad]
     reach_vqa = _reached(named, probes.answer, 1, compute)
-    reach_clip = _reached(named, probes.contrastive, probes.contrastive.n, compute)
+    reach_clip: Sequence[bool | None] = [None] * len(named)
+    if probes.contrastive is not None:
+        reach_clip = _reached(named, probes.contrastive, probes.contrastive.n, compute)
     rows = [
         {
             **_place(name),
             "trained": parameter.numel(),
             "reach_vqa": parameter.numel() * vqa,
-            "reach_clip": parameter.numel() * clip,
+            "reach_clip": None if clip is None else parameter.numel() * clip,
         }
         for (name, parameter), vqa, clip in zip(named, reach_vqa, reach_clip, strict=True)
     ]
     columns = ["tower", "block", "layer", "trained", "reach_vqa", "reach_clip"]
     table = pd.DataFrame(rows, columns=columns)
-    table["block"] = table["block"].astype("Int64")
-    return table.groupby(columns[:3], sort=False, dropna=False, as_index=False).sum()
+    table = table.astype({"block": "Int64", "reach_clip": "Int64"})
+    sums = table.groupby(columns[:3], sort=False, dropna=False, as_index=False)
+    return sums.sum(min_count=1)
 
 
 def totals(table: pd.DataFrame) -> dict[str, Any]:
@@ -76,9 +79,15 @@ def totals(table: pd.DataFrame) -> dict[str, Any]:
     return {
         "trainable_parameters": int(table["trained"].sum()),
         "effective_parameters": int(table["reach_vqa"].sum()),
-        "clip_effective_parameters": int(table["reach_clip"].sum()),
+        "clip_effective_parameters": _sum(table["reach_clip"]),
         "encoder_frozen": "image encoder" not in set(table["tower"]),
+        "language_trained": "language model" in set(table["tower"]),
     }
+
+
+def _sum(column: "pd.Series[Any]") -> int | None:
+    """Add up a column; None where it was not measured."""
+    return None if column.isna().any() else int(column.sum())
 
 
 def _reached(

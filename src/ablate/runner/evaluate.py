@@ -7,7 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
-from ablate.config.schema import DataConfig, EvalConfig
+from ablate.config.schema import EvalConfig, FewShotData
 from ablate.data.few_shot import decode
 from ablate.data.multiple_choice import multiple_choice_items
 from ablate.data.types import ImageClassification, LabelledImages, MultipleChoiceItem
@@ -31,7 +31,7 @@ class EvaluationSet:
     """
 
     data: ImageClassification
-    config: DataConfig
+    config: FewShotData
     kind: Literal["target", "control"]
     images: LabelledImages
     items: list[MultipleChoiceItem]
@@ -52,7 +52,7 @@ class Outcome:
 
 def evaluation_set(
     data: ImageClassification,
-    config: DataConfig,
+    config: FewShotData,
     kind: Literal["target", "control"],
     evaluation: EvalConfig,
     vlm: VisionLanguageModel,

@@ -3,15 +3,39 @@
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ablate.config.reading import to_plain
 from ablate.config.schema import RunConfig
 from ablate.models.compute import Compute
+from ablate.models.encoders.check import encoder_fingerprint
+from ablate.models.files import fingerprint
+from ablate.tasks.base import Task
 
 # These change where or how fast a run happens, never its numbers.
 _NOT_DETERMINING = ("ablation", "seeds", "name", "output_dir", "force", "device", "save_model")
 _HASH_CHARACTERS = 10
+
+
+def fingerprints(config: RunConfig, data: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:
+    """Hash every content that a run depends on, by name: the model's weights, the data, each task.
+
+    Args:
+        config: The run.
+        data: Hash of the data and of each control, by name.
+        tasks: The suite's tasks.
+    """
+    model = config.model
+    weights = {"llava": model.llava, "clip": model.clip}
+    if config.encoder is not None:
+        weights = {"language": model.language or model.llava}
+    return {
+        **{name: fingerprint(place, model.revision) for name, place in weights.items() if place},
+        **({"encoder": encoder_fingerprint(config.encoder)} if config.encoder else {}),
+        **data,
+        **{f"tasks.{task.name}": task.fingerprint for task in tasks},
+    }
 
 
 def run_id(config: RunConfig, fingerprints: dict[str, str]) -> str:
@@ -23,18 +47,35 @@ def run_id(config: RunConfig, fingerprints: dict[str, str]) -> str:
 
     Args:
         config: The run.
-        fingerprints: Content hash by name: of `model`, `data` and each control.
+        fingerprints: What `fingerprints` returned.
     """
-    determining = {
-        key: value for key, value in to_plain(config).items() if key not in _NOT_DETERMINING
-    }
-    _drop(determining["model"], "llava", "clip", "revision")
-    _drop(determining["eval"], "batch_size")
-    for data in (determining["data"], *determining["controls"].values()):
-        _drop(data, "path")
-    content = json.dumps({**determining, "fingerprints": fingerprints}, sort_keys=True)
-    digest = hashlib.sha256(content.encode()).hexdigest()[:_HASH_CHARACTERS]
+    digest = _digest(_determining(config), fingerprints)[:_HASH_CHARACTERS]
     return f"{slug(config)}-{digest}"
+
+
+def point_digest(config: RunConfig, fingerprints: dict[str, str]) -> str:
+    """Hash what determines a run's numbers but the seed: runs of one point differ in it alone."""
+    return _digest(_drop(_determining(config), "seed"), fingerprints)
+
+
+def _determining(config: RunConfig) -> dict[str, Any]:
+    """Return the configuration without what is only said of results, and without where files lie."""
+    determining = _drop(to_plain(config), *_NOT_DETERMINING)
+    _drop(determining["model"], "llava", "clip", "language", "revision")
+    for part in (determining["encoder"] or {}).get("parts", []):
+        _drop(part, "source", "revision")
+    _drop(determining["eval"], "batch_size")
+    # Which tasks count in a score is decided over finished runs.
+    _drop(determining["tasks"] or {}, "stable")
+    tables = [task.get("data") or task for task in (determining["tasks"] or {}).get("tasks", {}).values()]
+    for data in (determining["data"], *determining["controls"].values(), *tables):
+        _drop(data, "path", "image_folder", "include_path")
+    return determining
+
+
+def _digest(determining: dict[str, Any], fingerprints: dict[str, str]) -> str:
+    content = json.dumps({**determining, "fingerprints": fingerprints}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def importance_key(
@@ -55,6 +96,7 @@ def importance_key(
         "data": _drop(plain["data"], "path", "test_items"),
         "n_options": config.eval.n_options,
         "batch_size": config.train.batch_size,
+        "importance_examples": config.train.importance_examples,
         "seed": config.seed,
         "fingerprints": {name: fingerprints[name] for name in ("llava", "clip", "data")},
         "compute": [str(compute.device), compute.precision],

@@ -35,12 +35,12 @@ def importance(
     vlm: VisionLanguageModel,
     loss: Loss,
     compute: Compute,
-    session: int,
+    is_reusable: bool,
 ) -> dict[str, Tensor]:
     """Return the mean gradient of every weight that a method ranks, from memory or disk if it is there.
 
     Rank, number of heads and sparsity do not enter it, so a sweep over them makes one pass for each
-    seed. From the second session on it depends on what the first has trained, and is computed every time.
+    seed.
 
     Args:
         prepared: The run.
@@ -48,10 +48,11 @@ def importance(
         vlm: The model at its current weights.
         loss: The loss over the session's training set.
         compute: Device and precision.
-        session: Number of the session, from 0.
+        is_reusable: Whether the model is as it was loaded; else the run has trained it before, and the
+            gradients are computed every time.
     """
     parameters = method.importance_parameters(vlm)
-    if session > 0:
+    if not is_reusable:
         return _mean_gradients(prepared, vlm, parameters, loss, compute)
     key = importance_key(prepared.config, prepared.fingerprints, compute, sorted(parameters))
     file = prepared.cache_folder / f"importance-{key[:16]}.safetensors"
@@ -74,7 +75,8 @@ def _mean_gradients(
 ) -> dict[str, Tensor]:
     # Small gradients would be zero in float16; the ranking does not mind a factor.
     scale = _FLOAT16_SCALE if compute.scales_gradients else 1.0
-    with stage_bar("importance", loss.n, "image") as advance:
+    n = min(loss.n, prepared.config.train.importance_examples or loss.n)
+    with stage_bar("importance", n, "image") as advance:
 
         def loss_of(batch: Tensor) -> tuple[Tensor, int]:
             advance(len(batch))
@@ -86,7 +88,7 @@ def _mean_gradients(
         # The training set is ordered by class, and a batch of one class has no contrast for the CLIP loss.
         generator = torch.Generator().manual_seed(prepared.config.seed)
         order = torch.randperm(loss.n, generator=generator)
-        batches = order.split(prepared.config.train.batch_size)
+        batches = order[:n].split(prepared.config.train.batch_size)
         gradients = mean_gradients(parameters, batches, loss_of)
         vlm.eval()
     return {name: gradient.cpu() / scale for name, gradient in gradients.items()}

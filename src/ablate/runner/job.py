@@ -5,7 +5,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from ablate.config.reading import read_run_config, to_plain
 from ablate.config.schema import RunConfig
 from ablate.models.compute import choose_compute
 from ablate.models.files import read_vision_config
-from ablate.results.record import RunRecord, Status
+from ablate.results.record import RunRecord, StableRules, Status, SuiteRecord
 from ablate.results.run_folder import RunFolder
 from ablate.results.tables import rebuild
 from ablate.runner.effect import check_effect, outcome_digest
+from ablate.runner.identity import point_digest
 from ablate.runner.prepare import PreparedRun, prepare
 from ablate.runner.provenance import git_state
 from ablate.runner.run import measure
@@ -79,10 +80,24 @@ def is_done(prepared: PreparedRun) -> bool:
     return record is not None and record.status == "ok"
 
 
+def update_suite(prepared: PreparedRun) -> None:
+    """Write into a finished run how the stable tasks are chosen now: that needs no other answers."""
+    record = prepared.folder.read()
+    wanted = _suite(prepared)
+    if record is None or record.suite == wanted:
+        return
+    with prepared.folder.owned(wait=True):
+        prepared.folder.finish(replace(record, suite=wanted), None)
+
+
 def _recorded(prepared: PreparedRun) -> RunRecord:
     """Make a run and leave its outcome in its folder, whatever happens."""
     config, folder = prepared.config, prepared.folder
-    record = RunRecord(_identity(config, folder) | {"started_at": _now()})
+    record = RunRecord(
+        _identity(config, folder) | {"started_at": _now()},
+        suite=_suite(prepared),
+        point=point_digest(config, prepared.fingerprints),
+    )
     folder.begin(to_plain(config), record.row)
     compute = choose_compute(config.device, config.precision)
     watch = Stopwatch(compute.device)
@@ -117,7 +132,6 @@ def _identity(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
     """Return the columns that are known before anything has run."""
     commit, dirty = git_state()
     ablation, method = config.ablation, asdict(config.method)
-    vision = read_vision_config(config.model)
     return {
         "run_id": folder.run_id,
         "ablation": ablation.name if ablation else None,
@@ -125,17 +139,41 @@ def _identity(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
         "value": ablation.value if ablation else None,
         "seed": config.seed,
         "model": config.model.name,
-        "encoder": str(vision["model_type"]).removesuffix("_vision_model"),
+        "encoder": _encoder(config),
         "method": config.method.name,
         "loss": config.loss,
         "data": config.data.name,
-        "shots": config.data.shots,
-        "sessions": config.data.sessions,
+        **{key: getattr(config.data, key, None) for key in ("shots", "sessions")},
         **{key: method.get(key) for key in ("rank", "top_k_heads", "sparsity")},
         "git_commit": commit,
         "git_dirty": dirty,
         "ablate_version": ablate.__version__,
     }
+
+
+def _encoder(config: RunConfig) -> str:
+    """Name the image encoder: the one put in, else the family of the model's own."""
+    if config.encoder is not None:
+        return config.encoder.name
+    return str(read_vision_config(config.model)["model_type"]).removesuffix("_vision_model")
+
+
+def _suite(prepared: PreparedRun) -> SuiteRecord | None:
+    """Say which tasks a run is to answer, and how the stable ones are chosen."""
+    suite = prepared.config.tasks
+    if suite is None:
+        return None
+    expected = {
+        kind: [task.name for task in prepared.tasks if task.kind == kind]
+        for kind in ("vision", "text")
+    }
+    stable = {"vision": suite.stable.vision, "text": suite.stable.text}
+    return SuiteRecord(
+        suite.name,
+        expected,
+        {kind: choice if choice == "auto" else list(choice) for kind, choice in stable.items()},
+        StableRules(**asdict(suite.stable.rules)),
+    )
 
 
 def _status(error: BaseException) -> Status:

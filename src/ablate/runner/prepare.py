@@ -5,16 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema import DataConfig, LorsuMethod, RunConfig
+from ablate.config.schema import FewShotData, InstructionDataConfig, RunConfig, SuiteConfig
+from ablate.data.instructions import load_instructions
 from ablate.data.load import load_data
-from ablate.data.types import ImageClassification
+from ablate.data.types import ImageClassification, InstructionData
 from ablate.methods.build import check_method
 from ablate.models.compute import choose_compute
-from ablate.models.files import check_weights, fingerprint, n_attention_heads, read_vision_config
+from ablate.models.files import check_weights
 from ablate.results.run_folder import RunFolder
-from ablate.runner.identity import run_id
+from ablate.runner.checks import check_attention, check_model, check_names, check_recipe
+from ablate.runner.identity import fingerprints, run_id
+from ablate.tasks.base import Task
+from ablate.tasks.load import load_suite
 
-_LOADED: dict[str, ImageClassification] = {}
+_CLASSIFICATION: dict[str, ImageClassification] = {}
+_INSTRUCTIONS: dict[str, InstructionData] = {}
+_SUITES: dict[str, tuple[Task, ...]] = {}
 
 
 @dataclass(frozen=True)
@@ -23,15 +29,13 @@ class PreparedRun:
 
     Attributes:
         config: The run.
-        target: The data set it adapts to.
-        controls: The data sets that show forgetting, by name.
+        tasks: The suite's tasks, asked after training.
         folder: Where its results go.
-        fingerprints: Content hash of the model's weights, the data and each control.
+        fingerprints: Content hash of the model's weights, the data, each control and each task.
     """
 
     config: RunConfig
-    target: ImageClassification
-    controls: dict[str, ImageClassification]
+    tasks: tuple[Task, ...]
     folder: RunFolder
     fingerprints: dict[str, str]
 
@@ -41,58 +45,86 @@ class PreparedRun:
         return Path(self.config.output_dir) / ".cache"
 
 
+@dataclass(frozen=True)
+class FewShotRun(PreparedRun):
+    """A run that adapts a model to a data set with few images of every class.
+
+    Attributes:
+        data: The target's configuration.
+        target: The data set it adapts to.
+        controls: The data sets that show forgetting, by name.
+    """
+
+    data: FewShotData
+    target: ImageClassification
+    controls: dict[str, ImageClassification]
+
+
+@dataclass(frozen=True)
+class InstructionRun(PreparedRun):
+    """A run that puts image encoder, projector and language model together on instructions.
+
+    Attributes:
+        data: The instructions' configuration.
+        instructions: The conversations it is trained on.
+    """
+
+    data: InstructionDataConfig
+    instructions: InstructionData
+
+
 def prepare(config: RunConfig) -> PreparedRun:
     """Check a run against its data, its model's config and its output folder, and name it.
+
+    Returns:
+        A `FewShotRun` or an `InstructionRun`.
 
     Raises:
         ConfigError: If the run could not be made.
     """
     choose_compute(config.device, config.precision)
+    check_recipe(config)
     check_method(config.method, config.loss)
-    if isinstance(config.method, LorsuMethod):
-        _check_heads(config, config.method.top_k_heads)
-    read_vision_config(config.model)
+    check_model(config)
+    check_attention(config)
     check_weights(config.model)
-    _check_names(config)
-    target = _load(config.data, trained_on=True)
-    controls = {name: _load(data, trained_on=False) for name, data in config.controls.items()}
-    fingerprints = {
-        "llava": fingerprint(config.model.llava, config.model.revision),
-        "clip": fingerprint(config.model.clip, config.model.revision),
-        "data": target.fingerprint,
-        **{f"controls.{name}": data.fingerprint for name, data in controls.items()},
-    }
-    folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, fingerprints))
-    return PreparedRun(config, target, controls, folder, fingerprints)
+    check_names(config)
+    tasks = _suite(config.tasks) if config.tasks else ()
+    if isinstance(config.data, InstructionDataConfig):
+        instructions = _instructions(config.data)
+        contents = fingerprints(config, {"data": instructions.fingerprint}, tasks)
+        folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, contents))
+        return InstructionRun(config, tasks, folder, contents, config.data, instructions)
+    target = _few_shot(config.data, trained_on=True)
+    controls = {name: _few_shot(data, trained_on=False) for name, data in config.controls.items()}
+    data = {f"controls.{name}": control.fingerprint for name, control in controls.items()}
+    contents = fingerprints(config, {"data": target.fingerprint, **data}, tasks)
+    folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, contents))
+    return FewShotRun(config, tasks, folder, contents, config.data, target, controls)
 
 
-def _load(config: DataConfig, trained_on: bool) -> ImageClassification:
+def _few_shot(config: FewShotData, trained_on: bool) -> ImageClassification:
     """Load a data set once in this process."""
     key = repr((config, trained_on))
-    if key not in _LOADED:
-        _LOADED[key] = load_data(config, trained_on)
-    return _LOADED[key]
+    if key not in _CLASSIFICATION:
+        _CLASSIFICATION[key] = load_data(config, trained_on)
+    return _CLASSIFICATION[key]
 
 
-def _check_names(config: RunConfig) -> None:
-    """Refuse two data sets of one name: their rows could not be told apart."""
-    for key, control in config.controls.items():
-        others = [config.data, *(c for k, c in config.controls.items() if k != key)]
-        if control.name in [other.name for other in others]:
-            raise ConfigError(
-                f"controls.{key}.name is '{control.name}', as of another data set of the run. "
-                f"Fix: controls.{key}.name=<a name of its own>, or ~data@controls.{key}."
-            )
+def _instructions(config: InstructionDataConfig) -> InstructionData:
+    """Load instructions once in this process."""
+    key = repr(config)
+    if key not in _INSTRUCTIONS:
+        _INSTRUCTIONS[key] = load_instructions(config)
+    return _INSTRUCTIONS[key]
 
 
-def _check_heads(config: RunConfig, top_k_heads: int) -> None:
-    n_heads = n_attention_heads(config.model)
-    if top_k_heads > n_heads:
-        raise ConfigError(
-            f"method.top_k_heads is {top_k_heads}, but the image encoder of model "
-            f"'{config.model.name}' has {n_heads} heads; allowed: 0 to {n_heads}. "
-            f"Fix: method.top_k_heads={n_heads}."
-        )
+def _suite(config: SuiteConfig) -> tuple[Task, ...]:
+    """Load a suite's tasks once in this process."""
+    key = repr(config)
+    if key not in _SUITES:
+        _SUITES[key] = tuple(load_suite(config).values())
+    return _SUITES[key]
 
 
 def check_output(folder: Path) -> None:

@@ -6,11 +6,13 @@ import yaml
 from safetensors.torch import load_file
 
 from ablate.config.reading import read_plain
+from ablate.config.schema import InstructionDataConfig
 from ablate.methods.build import build_method
 from ablate.models.compute import choose_compute
-from ablate.models.loading import load_model
 from ablate.models.vlm import VisionLanguageModel
 from ablate.runner.adapt import session_prefix
+from ablate.runner.instruct import instruction_method
+from ablate.runner.run import load_vlm
 
 
 def restore(run_folder: Path, device: str = "auto") -> VisionLanguageModel:
@@ -29,9 +31,14 @@ def restore(run_folder: Path, device: str = "auto") -> VisionLanguageModel:
     """
     text = (run_folder / "config.yaml").read_text(encoding="utf-8")
     config = read_plain(yaml.safe_load(text))
-    vlm = load_model(config.model, choose_compute(device, config.precision))
+    vlm = load_vlm(config, choose_compute(device, config.precision))
     adapter = run_folder / "adapter.safetensors"
     update = load_file(adapter) if adapter.exists() else {}
+    if isinstance(config.data, InstructionDataConfig):
+        joint = instruction_method(config)
+        joint.load(vlm, update, config.seed)
+        joint.merge()
+        return vlm.requires_grad_(False).eval()
     method = build_method(config.method, config.loss)
     for number in range(config.data.sessions):
         prefix = session_prefix(number, config.data.sessions)

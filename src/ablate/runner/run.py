@@ -8,17 +8,20 @@ import pandas as pd
 
 from ablate.config.schema import RunConfig
 from ablate.evaluation.metrics import control_change, target_improvement
+from ablate.models.assemble import assemble
 from ablate.models.compute import Compute
 from ablate.models.loading import load_model
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.record import SessionResult, TaskResult
 from ablate.runner.adapt import adapt
 from ablate.runner.evaluate import EvaluationSet, Outcome, evaluate, item_table, task_results
-from ablate.runner.prepare import PreparedRun
+from ablate.runner.instruct import instruct
+from ablate.runner.prepare import FewShotRun, InstructionRun, PreparedRun
 from ablate.runner.progress import stage_bar
 from ablate.runner.saving import save_model
 from ablate.runner.sessions import forgetting, session_results
 from ablate.runner.stages import Stopwatch
+from ablate.runner.suite import ask_suite
 from ablate.runner.untouched import ask_untouched
 
 
@@ -40,7 +43,7 @@ class Measured:
 
 
 def measure(prepared: PreparedRun, compute: Compute, watch: Stopwatch) -> Measured:
-    """Adapt a model and measure it before and after.
+    """Train a model and measure it: before and after on its own data, then on the suite.
 
     Args:
         prepared: The run.
@@ -55,7 +58,41 @@ def measure(prepared: PreparedRun, compute: Compute, watch: Stopwatch) -> Measur
     """
     config = prepared.config
     with watch.stage("load"):
-        vlm = load_model(config.model, compute)
+        vlm = load_vlm(config, compute)
+    if isinstance(prepared, InstructionRun):
+        columns = instruct(prepared, vlm, compute, watch)
+        measured = Measured(columns, [], [], pd.DataFrame())
+    elif isinstance(prepared, FewShotRun):
+        measured = _few_shot(prepared, vlm, compute, watch)
+    else:
+        raise TypeError(f"no recipe for a {type(prepared).__name__}")
+    language_trained = measured.columns.pop("language_trained")
+    with watch.stage("eval"), compute.autocast():
+        suite = ask_suite(prepared, vlm, compute, language_trained)
+    if config.save_model:
+        save_model(vlm, prepared.folder.model_path, prepared.folder.partial_model_path)
+    tasks = [*measured.tasks, *(outcome.result for outcome in suite)]
+    items = [measured.items, *(outcome.items for outcome in suite)]
+    return Measured(
+        {**measured.columns, "n_items": measured.columns.get("n_items") or sum(t.n for t in tasks)},
+        tasks,
+        measured.sessions,
+        pd.concat([table for table in items if len(table)], ignore_index=True),
+    )
+
+
+def load_vlm(config: RunConfig, compute: Compute) -> VisionLanguageModel:
+    """Load a run's model as it is before training, its own encoder replaced where the run says so."""
+    if config.encoder is None:
+        return load_model(config.model, compute)
+    return assemble(config.encoder, config.model, compute, config.seed)
+
+
+def _few_shot(
+    prepared: FewShotRun, vlm: VisionLanguageModel, compute: Compute, watch: Stopwatch
+) -> Measured:
+    """Adapt to the target, and ask target and controls before and after."""
+    config = prepared.config
     with watch.stage("eval"), compute.autocast():
         asked = list(_ask_all_untouched(prepared, vlm, compute))
     target, before = asked[0]
@@ -77,19 +114,17 @@ def measure(prepared: PreparedRun, compute: Compute, watch: Stopwatch) -> Measur
         item_table(one, before, outcome)
         for (one, before), outcome in zip(asked, after, strict=True)
     ]
-    if config.save_model:
-        save_model(vlm, prepared.folder.model_path, prepared.folder.partial_model_path)
-    sessions = session_results(target, config.data.sessions, [before, *after_sessions])
+    sessions = session_results(target, prepared.data.sessions, [before, *after_sessions])
     columns |= _summary(tasks) | {"forgetting": forgetting(sessions)}
     return Measured(columns, tasks, sessions, pd.concat(items, ignore_index=True))
 
 
 def _ask_all_untouched(
-    prepared: PreparedRun, vlm: VisionLanguageModel, compute: Compute
+    prepared: FewShotRun, vlm: VisionLanguageModel, compute: Compute
 ) -> Iterator[tuple[EvaluationSet, Outcome]]:
     config = prepared.config
     with stage_bar("before", _n_items(prepared), "item") as advance:
-        yield ask_untouched(vlm, prepared.target, config.data, "target", config, compute, advance)
+        yield ask_untouched(vlm, prepared.target, prepared.data, "target", config, compute, advance)
         for name, data in prepared.controls.items():
             control = config.controls[name]
             yield ask_untouched(vlm, data, control, "control", config, compute, advance)
@@ -100,7 +135,7 @@ def _ask(vlm: VisionLanguageModel, asked: EvaluationSet, config: RunConfig) -> O
         return evaluate(vlm, asked, config.eval, advance)
 
 
-def _n_items(prepared: PreparedRun) -> int:
+def _n_items(prepared: FewShotRun) -> int:
     return sum(len(data.test.ids) for data in (prepared.target, *prepared.controls.values()))
 
 

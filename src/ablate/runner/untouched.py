@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal
 
-from ablate.config.schema import DataConfig, RunConfig
+from ablate.config.schema import FewShotData, RunConfig
 from ablate.data.types import ImageClassification
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
@@ -15,7 +15,7 @@ _ASKED: dict[str, tuple[EvaluationSet, Outcome]] = {}
 def ask_untouched(
     vlm: VisionLanguageModel,
     data: ImageClassification,
-    config: DataConfig,
+    config: FewShotData,
     kind: Literal["target", "control"],
     run: RunConfig,
     compute: Compute,

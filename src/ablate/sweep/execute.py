@@ -10,8 +10,8 @@ from hydra.plugins.launcher import Launcher
 
 from ablate.config.errors import ConfigError
 from ablate.results.console import outcome_line, summary_lines
-from ablate.results.tables import rebuild
-from ablate.runner.job import BUSY, is_done, make_run
+from ablate.results.tables import read_stable_tasks, rebuild
+from ablate.runner.job import BUSY, is_done, make_run, update_suite
 from ablate.runner.prepare import PreparedRun
 from ablate.runner.progress import say, sweep_bar
 
@@ -42,6 +42,9 @@ def execute(jobs: Sequence[Job], launcher: Launcher) -> None:
         RunsFailedError: If a run failed.
     """
     waiting = [job for job in jobs if not is_done(job.run)]
+    for job in jobs:
+        if job not in waiting:
+            update_suite(job.run)
     folders = list(dict.fromkeys(job.run.folder.path.parents[1] for job in jobs))
     for folder in folders:
         rebuild(folder)
@@ -132,7 +135,9 @@ def _show(folders: Sequence[Path], jobs: Sequence[Job], died: set[Path]) -> int:
     for folder in folders:
         results = rebuild(folder)
         asked = [job.run.folder.run_id for job in jobs if job.run.folder.path.parents[1] == folder]
-        for line in summary_lines(results[results["run_id"].isin(asked)]):
+        for line in summary_lines(
+            results[results["run_id"].isin(asked)], read_stable_tasks(folder)
+        ):
             say(line)
         say(f"{folder / 'results.csv'}")
     return sum(job.run.folder.path in died or not _is_ok(job) for job in jobs)

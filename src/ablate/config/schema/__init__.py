@@ -4,13 +4,24 @@ No class here has defaults: each value lives once, in `configs/`. Ranges are che
 values are read, so code past the boundary can rely on them.
 """
 
-from ablate.config.schema.data import DataConfig, DigitsData, ImageFolderData, ShapesData
+from ablate.config.schema.data import (
+    DataConfig,
+    DigitsData,
+    FewShotData,
+    ImageFolderData,
+    InstructionDataConfig,
+    LlavaJsonData,
+    ShapesData,
+    ShapesInstructData,
+)
+from ablate.config.schema.encoders import EncoderConfig, EncoderPart
 from ablate.config.schema.fields import LossName, Precision, Scoring
 from ablate.config.schema.methods import (
     AdaloraMethod,
     DoraMethod,
     EwcMethod,
     FrozenMethod,
+    FullLanguageMethod,
     FullMethod,
     LayerNormMethod,
     LoraMethod,
@@ -29,6 +40,7 @@ from ablate.config.schema.run import (
     RunConfig,
     TrainConfig,
 )
+from ablate.config.schema.tasks import StableConfig, SuiteConfig, TaskConfig
 
 __all__ = [
     "AblationConfig",
@@ -37,12 +49,18 @@ __all__ = [
     "DataConfig",
     "DigitsData",
     "DoraMethod",
+    "EncoderConfig",
+    "EncoderPart",
     "EvalConfig",
     "EwcMethod",
+    "FewShotData",
     "FrozenMethod",
+    "FullLanguageMethod",
     "FullMethod",
     "ImageFolderData",
+    "InstructionDataConfig",
     "LayerNormMethod",
+    "LlavaJsonData",
     "LoraMethod",
     "LorsuLMethod",
     "LorsuMethod",
@@ -54,7 +72,11 @@ __all__ = [
     "RunConfig",
     "Scoring",
     "ShapesData",
+    "ShapesInstructData",
     "SpuMethod",
+    "StableConfig",
+    "SuiteConfig",
     "TargetModules",
+    "TaskConfig",
     "TrainConfig",
 ]

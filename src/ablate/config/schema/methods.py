@@ -44,6 +44,13 @@ class FullMethod(_Trained):
 
 
 @dataclass(frozen=True, config=CLOSED)
+class FullLanguageMethod(_Trained):
+    """Full fine-tuning of the language model."""
+
+    name: Literal["full-l"]
+
+
+@dataclass(frozen=True, config=CLOSED)
 class EwcMethod(_Trained):
     """Full fine-tuning with elastic weight consolidation (F-EWC).
 
@@ -207,6 +214,7 @@ class LorsuLMethod(_Lorsu):
 MethodConfig = Annotated[
     FrozenMethod
     | FullMethod
+    | FullLanguageMethod
     | EwcMethod
     | LayerNormMethod
     | LoraMethod

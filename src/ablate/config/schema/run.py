@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from ablate.config.schema.data import DataConfig
+from ablate.config.schema.data import DataConfig, FewShotData
+from ablate.config.schema.encoders import EncoderConfig
 from ablate.config.schema.fields import (
     CLOSED,
     Fraction,
@@ -20,27 +21,33 @@ from ablate.config.schema.fields import (
     Switch,
 )
 from ablate.config.schema.methods import MethodConfig
+from ablate.config.schema.tasks import SuiteConfig
 
 
 @dataclass(frozen=True, config=CLOSED)
 class ModelConfig:
-    """A LLaVA model and the CLIP model whose image encoder it reads.
+    """A LLaVA model and the CLIP model whose image encoder it reads; or a language model for an encoder of its own.
 
     Attributes:
         name: Name in the tables.
         llava: Folder or hub id of a `LlavaForConditionalGeneration`; `tiny:` prefixes a folder of the package.
-        clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections.
-        revision: Hub revision of both, or None for the latest.
+            None for a model that is a language model only: it needs an `encoder`.
+        clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections; None with `llava`.
+        language: Folder or hub id of the causal language model that an `encoder` is put under; None for that of `llava`.
+        revision: Hub revision of all of them, or None for the latest.
         scoring: How the model is best asked a multiple-choice question; data sets take it from here.
         prompt: Conversation around a question; holds `<image>` and `{question}`.
+        turn: How a later question of the same conversation follows the answer before it; holds `{question}`.
     """
 
     name: str
-    llava: str
-    clip: str
+    llava: str | None
+    clip: str | None
+    language: str | None
     revision: str | None
     scoring: Scoring
     prompt: Annotated[str, Field(pattern=r"(?s)<image>.*\{question\}")]
+    turn: Annotated[str, Field(pattern=r"\{question\}")]
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -69,6 +76,7 @@ class TrainConfig:
         batch_size: Images per forward pass.
         accumulation_steps: Forward passes per optimiser step.
         learning_rate: Peak learning rate.
+        encoder_learning_rate: Peak learning rate of the image encoder's parameters; None for the same.
         minimum_learning_rate: Where the cosine ends.
         schedule: Linear warm-up then cosine, constant after the warm-up, or the reference's epoch-wise schedule.
         warmup_fraction: Share of all steps spent warming up.
@@ -76,6 +84,7 @@ class TrainConfig:
         betas: Decay of the two moments.
         weight_decay: Decoupled weight decay; never on biases and norms.
         max_gradient_norm: Gradients are clipped to this norm; None for no clipping.
+        importance_examples: Most training examples that methods rank weights on; None for all.
         gradient_checkpointing: Recompute activations in the backward pass to save memory.
     """
 
@@ -83,6 +92,7 @@ class TrainConfig:
     batch_size: PositiveInt
     accumulation_steps: PositiveInt
     learning_rate: PositiveFloat
+    encoder_learning_rate: PositiveFloat | None
     minimum_learning_rate: NonNegativeFloat
     schedule: Literal["cosine", "constant", "reference"]
     warmup_fraction: Fraction
@@ -91,6 +101,7 @@ class TrainConfig:
     weight_decay: NonNegativeFloat
     max_gradient_norm: PositiveFloat | None
     gradient_checkpointing: Switch
+    importance_examples: PositiveInt | None
 
 
 AxisValue = bool | int | float | str
@@ -132,10 +143,14 @@ class RunConfig:
         model: The model that is adapted.
         method: How it is adapted.
         loss: What it is trained on: `lm` answers questions, `clip` matches images and class prompts.
-        data: The target data set.
+        encoder: Image encoder put in the place of the model's own, under a fresh projector; None keeps the model as it is.
+        language: What is trained of the language model where the data are instructions; None elsewhere.
+        data: The target data set, or the instructions.
         controls: Data sets that show forgetting, by name.
+        align: First stage on instructions: the projector alone; None to leave it out.
         train: The training recipe.
         eval: How it is evaluated.
+        tasks: Suite of tasks asked after training, for the stable scores; None for none.
         seed: Seed of the few-shot draw, the initialisation and the batch order.
         seeds: Seeds of the whole sweep.
         name: Folder below `output_dir`.
@@ -150,10 +165,14 @@ class RunConfig:
     model: ModelConfig
     method: MethodConfig
     loss: LossName
+    encoder: EncoderConfig | None
+    language: MethodConfig | None
     data: DataConfig
-    controls: dict[str, DataConfig]
+    controls: dict[str, FewShotData]
+    align: TrainConfig | None
     train: TrainConfig
     eval: EvalConfig
+    tasks: SuiteConfig | None
     seed: NonNegativeInt
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None
     name: Annotated[str, Field(pattern=r"^[^/\\\x00]+$")]

@@ -1,0 +1,153 @@
+"""What does not fit together in a configuration, found before anything is loaded."""
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import (
+    FullLanguageMethod,
+    InstructionDataConfig,
+    LoraMethod,
+    LorsuLMethod,
+    LorsuMethod,
+    RunConfig,
+    SpuMethod,
+)
+from ablate.models.encoders.check import encoder_facts
+from ablate.models.files import check_language, n_attention_heads, read_vision_config
+
+_LANGUAGE_METHODS = "frozen, lora-l, full-l"
+
+
+def check_recipe(config: RunConfig) -> None:
+    """Check that data, encoder, loss and language method belong to one recipe.
+
+    Raises:
+        ConfigError: If not.
+    """
+    if not isinstance(config.data, InstructionDataConfig):
+        if config.encoder is not None:
+            raise ConfigError(
+                f"encoder is '{config.encoder.name}', whose projector has to be trained first, but data "
+                f"'{config.data.name}' are no instructions; allowed: shapes-instruct, llava-instruct. "
+                "Fix: data=shapes-instruct."
+            )
+        _refuse(config, "language", config.language)
+        _refuse(config, "align", config.align)
+        return
+    if config.controls:
+        given = next(iter(config.controls))
+        raise ConfigError(
+            f"controls.{given} is given, but a run on data '{config.data.name}' has no state before training to "
+            f"compare with; it is measured by its tasks. Fix: ~data@controls.{given}."
+        )
+    if config.language is None:
+        raise ConfigError(
+            f"language is null, but data '{config.data.name}' train the language model too; "
+            f"allowed: {_LANGUAGE_METHODS}. Fix: method@language=full-l."
+        )
+    if not _stays_in(config.language, "language_model"):
+        raise ConfigError(
+            f"language is '{config.language.name}', which trains other parts than the language model; "
+            f"allowed: {_LANGUAGE_METHODS}. Fix: method@language=full-l."
+        )
+    if not _stays_in(config.method, "encoder"):
+        raise ConfigError(
+            f"method is '{config.method.name}', which trains more than the image encoder; where the data "
+            f"are instructions, `language` says what is trained of the language model. Fix: method=lora."
+        )
+    if config.loss != "lm":
+        raise ConfigError(
+            f"loss is '{config.loss}', but instructions have no classes to match; allowed: lm. Fix: loss=lm."
+        )
+    if config.tasks is None:
+        raise ConfigError(
+            f"tasks is null, but a run on data '{config.data.name}' is measured by a suite of tasks alone. "
+            "Fix: tasks=tiny, or one of `ablate list tasks`."
+        )
+
+
+def _refuse(config: RunConfig, key: str, given: object) -> None:
+    if given is not None:
+        raise ConfigError(
+            f"{key} is given, but data '{config.data.name}' are no instructions and have no such stage. "
+            f"Fix: {key}=null, or data=shapes-instruct."
+        )
+
+
+def _stays_in(method: object, part: str) -> bool:
+    """Tell whether a method trains nothing outside a part of the model."""
+    if isinstance(method, LoraMethod):
+        targets = method.target_modules
+        used = {
+            "encoder": targets.encoder,
+            "projector": targets.projector,
+            "language_model": targets.language_model,
+        }
+        return not any(layers for name, layers in used.items() if name != part)
+    if isinstance(method, LorsuLMethod | FullLanguageMethod):
+        return part == "language_model"
+    return part == "encoder" or getattr(method, "name", None) == "frozen"
+
+
+def check_model(config: RunConfig) -> None:
+    """Check that there is a model to train: a LLaVA, or a language model with an encoder.
+
+    Raises:
+        ConfigError: If something of it is missing.
+    """
+    if config.encoder is not None:
+        check_language(config.model)
+        encoder_facts(config.encoder)
+        if not config.encoder.parts and config.method.name != "frozen":
+            raise ConfigError(
+                f"method is '{config.method.name}', but encoder '{config.encoder.name}' has nothing to train; "
+                "allowed: frozen. Fix: method=frozen."
+            )
+        return
+    if config.model.llava is None or config.model.clip is None:
+        raise ConfigError(
+            f"Model '{config.model.name}' has no image encoder of its own. "
+            "Fix: encoder=<one of `ablate list encoders`> with data=shapes-instruct, or model=tiny."
+        )
+    read_vision_config(config.model)
+
+
+def check_attention(config: RunConfig) -> None:
+    """Check a method that chooses heads or blocks against the image encoder.
+
+    Raises:
+        ConfigError: If the encoder has no heads, more than one stack of blocks, or too few heads.
+    """
+    if not isinstance(config.method, LorsuMethod | SpuMethod):
+        return
+    encoder = config.model.name if config.encoder is None else config.encoder.name
+    if config.encoder is None:
+        n_heads = n_attention_heads(config.model)
+    else:
+        facts = encoder_facts(config.encoder)
+        if facts.n_heads is None:
+            kind = "none" if facts.n_attention_stacks == 0 else str(facts.n_attention_stacks)
+            raise ConfigError(
+                f"method is '{config.method.name}', which needs one stack of attention blocks, but encoder "
+                f"'{encoder}' has {kind}. Fix: method=full, or encoder=tiny-siglip."
+            )
+        n_heads = facts.n_heads
+    if isinstance(config.method, LorsuMethod) and config.method.top_k_heads > n_heads:
+        raise ConfigError(
+            f"method.top_k_heads is {config.method.top_k_heads}, but the image encoder of "
+            f"'{encoder}' has {n_heads} heads; allowed: 0 to {n_heads}. "
+            f"Fix: method.top_k_heads={n_heads}."
+        )
+
+
+def check_names(config: RunConfig) -> None:
+    """Refuse two data sets of one name: their rows could not be told apart.
+
+    Raises:
+        ConfigError: If two have the same.
+    """
+    for key, control in config.controls.items():
+        others = [config.data, *(c for k, c in config.controls.items() if k != key)]
+        if control.name in [other.name for other in others]:
+            raise ConfigError(
+                f"controls.{key}.name is '{control.name}', as of another data set of the run. "
+                f"Fix: controls.{key}.name=<a name of its own>, or ~data@controls.{key}."
+            )

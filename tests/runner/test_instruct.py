@@ -1,0 +1,158 @@
+"""Runs on instructions from command to CSV row: the tiny language model under tiny encoders, few steps."""
+
+import sys
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import LlavaForConditionalGeneration
+
+from ablate.cli.run import run
+from ablate.runner import suite
+from ablate.runner.restore import restore
+
+FEW = ["data.scenes=96", "train.epochs=1", "tasks.tasks.place.items=40"]
+SMALL_SUITE = [
+    f"tasks.tasks.{name}.items=20" for name in ("shape", "colour", "size", "texture", "count")
+]
+VARYING = [
+    *("load_seconds", "importance_seconds", "train_seconds", "eval_seconds", "peak_memory_bytes"),
+    *("started_at", "finished_at"),
+]
+
+
+@pytest.fixture
+def instruct(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ablate"])
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def call(*words):
+        return run([*words, *FEW, *SMALL_SUITE, f"output_dir={tmp_path}"]), tmp_path
+
+    return call
+
+
+def results(folder):
+    return pd.read_csv(folder / "results.csv", keep_default_na=False, na_values=[""])
+
+
+def test_an_encoder_ablation_fills_scores_and_tasks(instruct):
+    code, outputs = instruct(
+        "+ablation=encoder", "ablation.values=[tiny-siglip,tiny-resnet,tiny-patches]", "seeds=[0]"
+    )
+    assert code == 0
+    table = results(outputs / "encoder")
+    assert set(table["encoder"]) == {"tiny-siglip", "tiny-resnet", "tiny-patches"}
+    assert table["encoder_frozen"].all()
+    assert (table["effective_parameters"] == table["trainable_parameters"]).all()
+    assert table["accuracy"].isna().all()
+    assert table["clip_effective_parameters"].isna().all()
+    tasks = pd.read_csv(outputs / "encoder" / "tasks.csv")
+    assert (tasks.groupby("run_id")["kind"].value_counts() >= 5).all()
+    assert tasks["value"].between(0, 1).all()
+    assert tasks["value_before"].isna().all()
+    decisions = pd.read_csv(outputs / "encoder" / "stable_tasks.csv")
+    assert set(decisions["task"]) == set(tasks["task"])
+    items = pd.read_parquet(outputs / "encoder" / "runs" / table["run_id"][0] / "items.parquet")
+    first = tasks[tasks["run_id"] == table["run_id"][0]]
+    for task in first.itertuples():
+        assert items[items["task"] == task.task]["correct"].mean() == pytest.approx(task.value)
+
+
+@pytest.mark.parametrize("method", ["frozen", "full", "lora", "lorsu"])
+def test_a_run_is_the_same_twice_and_comes_back_from_its_adapter(instruct, method):
+    words = [
+        "+ablation=freeze",
+        f"ablation.values=[{method}]",
+        f"ablation.baseline={method}",
+        "seeds=[3]",
+    ]
+    for name in ("first", "second"):
+        assert instruct(*words, f"name={name}")[0] == 0
+    _, outputs = instruct(*words, "name=saved", "save_model=true")
+    first, second = (results(outputs / name).drop(columns=VARYING) for name in ("first", "second"))
+    pd.testing.assert_frame_equal(first, second)
+    assert list(first["encoder_frozen"]) == [method == "frozen"]
+    folder = outputs / "saved" / "runs" / first["run_id"][0]
+    assert any(name.startswith("projector.") for name in load_file(folder / "adapter.safetensors"))
+    restored = restore(folder, device="cpu")
+    saved = LlavaForConditionalGeneration.from_pretrained(folder / "model")
+    torch.manual_seed(0)
+    n_tokens = restored.n_image_tokens
+    image_id = restored.llava.config.image_token_id
+    inputs = {
+        "input_ids": torch.tensor([[1, *[image_id] * n_tokens, 40, 41, 42]]),
+        "pixel_values": torch.randn(1, 3, 32, 32),
+        "attention_mask": torch.ones(1, n_tokens + 4, dtype=torch.long),
+    }
+    with torch.no_grad():
+        torch.testing.assert_close(saved(**inputs).logits, restored.llava(**inputs).logits)
+
+
+def test_a_frozen_language_model_is_asked_its_text_tasks_once(instruct, monkeypatch):
+    words = [
+        "+ablation=encoder",
+        "ablation.values=[tiny-siglip,tiny-patches]",
+        "method@language=frozen",
+    ]
+    _, outputs = instruct(*words, "seeds=[0]")
+    tasks = pd.read_csv(outputs / "encoder" / "tasks.csv")
+    text = tasks[tasks["kind"] == "text"]
+    assert (text.groupby("task")["value"].nunique() == 1).all()
+    # Another process would find the answers on disk: no text task is asked again.
+    monkeypatch.setattr(suite, "_ASKED", {})
+    cached = sorted((outputs / ".cache").glob("text-*.json"))
+    assert len(cached) == text["task"].nunique()
+    before = [path.stat().st_mtime_ns for path in cached]
+    instruct(*words, "seeds=[1]")
+    assert [path.stat().st_mtime_ns for path in cached] == before
+    # A damaged entry is noticed and asked again.
+    monkeypatch.setattr(suite, "_ASKED", {})
+    cached[0].write_text(cached[0].read_text()[:-20])
+    assert instruct(*words, "seeds=[2]")[0] == 0
+    assert cached[0].stat().st_mtime_ns != before[0]
+    again = pd.read_csv(outputs / "encoder" / "tasks.csv")
+    assert (again[again["kind"] == "text"].groupby("task")["value"].nunique() == 1).all()
+
+
+BAD = {
+    "needs one stack of attention blocks": ["encoder=tiny-resnet", "method=lorsu"],
+    "nothing to train": ["encoder=tiny-patches", "method=full"],
+    "has 2": ["encoder=tiny-dino-siglip", "method=lorsu"],
+    "Did you mean 'tiny-siglip'": ["encoder=tiny-sigli"],
+    "trains more than the image encoder": ["method=lora-f"],
+    "trains other parts": ["method@language=lora"],
+    "language is null": ["~method@language"],
+    "no classes to match": ["loss=clip"],
+    "has 4 heads": ["method=lorsu", "method.top_k_heads=5"],
+    "no image encoder of its own": ["~encoder"],
+}
+
+
+@pytest.mark.parametrize(("words", "line"), [(words, line) for line, words in BAD.items()])
+def test_bad_input_is_one_line_before_any_model(instruct, capsys, words, line):
+    code, outputs = instruct(
+        "+ablation=encoder",
+        "ablation.key=seed",
+        "ablation.values=[0]",
+        *["ablation.baseline=0", "seeds=null"],
+        *words,
+    )
+    error = capsys.readouterr().err.strip()
+    assert (code, line in error) == (2, True), error
+    assert "\n" not in error
+    assert not outputs.exists() or not any(outputs.iterdir())
+
+
+@pytest.mark.usefixtures("instruct")
+def test_instructions_need_a_suite(capsys, tmp_path):
+    words = ["ablation.key=seed", "ablation.values=[0]", "ablation.baseline=0", "seeds=null"]
+    assert run(["+ablation=encoder", *words, "~tasks", f"output_dir={tmp_path}"]) == 2
+    assert "Fix: tasks=tiny" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("instruct")
+def test_an_encoder_needs_instructions(capsys, tmp_path):
+    assert run(["encoder=tiny-siglip", f"output_dir={tmp_path}"]) == 2
+    assert "Fix: data=shapes-instruct" in capsys.readouterr().err
