@@ -87,6 +87,59 @@ class InstructionConfig:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class LanguageModelConfig:
+    """The language model that knows text alone.
+
+    Attributes:
+        threads: CPU threads; another number changes the weights by rounding.
+        model: `LlamaConfig` values.
+        optimiser: Steps and learning rate.
+        shares: Share of a batch that is scenes in slots, written scenes and lists to say again; the
+            rest is word questions.
+        topics: Weight of every topic of word questions.
+        objects: A scene's number of objects is one of these, at random.
+        questions: Weight of every kind of question about a scene.
+        silent_share: Share of an object's slots that say nothing.
+        check_items: Development items of every topic that the finished model is checked on.
+    """
+
+    threads: int
+    model: dict[str, Any]
+    optimiser: OptimiserConfig
+    shares: dict[str, float]
+    topics: dict[str, int]
+    objects: list[int]
+    questions: dict[str, int]
+    silent_share: float
+    check_items: int
+
+
+@dataclass(frozen=True, config=_STRICT)
+class EncodersConfig:
+    """The encoders of several families, all trained on the same number of images.
+
+    Attributes:
+        threads: CPU threads; another number changes the weights by rounding.
+        optimiser: Steps and learning rate of each.
+        styles: Styles that scenes are drawn in, in turn.
+        objects: A scene's number of objects is one of these, in turn; labels need scenes with one.
+        told: Share of captions that tell an object's colour, size, texture and place.
+        masked_share: Share of an image's patches that DINOv2 has to tell.
+        width: Width of every encoder's features.
+        models: Per family, values of its transformers configuration.
+    """
+
+    threads: int
+    optimiser: OptimiserConfig
+    styles: list[str]
+    objects: list[int]
+    told: dict[str, float]
+    masked_share: float
+    width: int
+    models: dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class BuildConfig:
     """Everything the tiny model is made from.
 
@@ -105,6 +158,8 @@ class BuildConfig:
         contrastive: First stage.
         instruction: Second stage.
         check_items: Development scenes that the finished model is checked on.
+        language_model: The language model of its own.
+        encoders: The encoders of their own.
     """
 
     seed: int
@@ -121,6 +176,8 @@ class BuildConfig:
     contrastive: ContrastiveConfig
     instruction: InstructionConfig
     check_items: int
+    language_model: LanguageModelConfig
+    encoders: EncodersConfig
 
     @property
     def n_image_tokens(self) -> int:

@@ -23,7 +23,7 @@ def test_both_kinds_are_read():
     shapes = read("data=shapes-instruct")
     assert isinstance(shapes, ShapesInstructData)
     assert set(shapes.styles) == {"filled", "textured"}
-    assert shapes.questions["describe"] > 0
+    assert shapes.questions["place"] > 0
     files = read("data=llava-instruct", *FILES, "data.conversations=10")
     assert isinstance(files, LlavaJsonData)
     assert (files.path, files.conversations) == ("mix.json", 10)

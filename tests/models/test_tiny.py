@@ -1,21 +1,35 @@
-"""The shipped tiny model: whole, small, and with a gap that adaptation can close."""
+"""The shipped tiny models: whole, small, and with a gap that adaptation can close."""
 
+import hashlib
 import json
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from transformers import LlavaForConditionalGeneration
+from PIL import Image
+from torch.nn import functional
+from transformers import (
+    AutoImageProcessor,
+    AutoModel,
+    AutoTokenizer,
+    LlamaForCausalLM,
+    LlavaForConditionalGeneration,
+)
 
 from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
 from ablate.data.load import load_data
+from ablate.data.shapes.rendering import render
+from ablate.data.shapes.world import SHAPES, sample_scenes
+from ablate.data.words import TOPICS, word_items
 from ablate.models.compute import choose_compute
 from ablate.models.files import SHIPPED_FOLDER, check_weights
 from ablate.models.loading import load_model
 from ablate.runner.evaluate import evaluate, evaluation_set, task_results
 
 N_ITEMS = 200
+ENCODERS = ("clip", "dinov2", "resnet", "siglip", "vit")
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +69,22 @@ def test_a_share_of_the_items_asks_for_every_class(run, vlm):
 def test_weights_are_safetensors_small_and_whole(run):
     check_weights(run.model)
     files = [file for file in SHIPPED_FOLDER.rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) <= 10e6
+    size = {file.relative_to(SHIPPED_FOLDER).parts[0]: 0 for file in files}
+    for file in files:
+        size[file.relative_to(SHIPPED_FOLDER).parts[0]] += file.stat().st_size
+    assert size["llava"] + size["clip"] <= 10e6
+    assert sum(size.values()) <= 25e6
     assert {file.suffix for file in files} <= {".json", ".safetensors"}
-    assert len(json.loads((SHIPPED_FOLDER / "sha256.json").read_text())) == 2
+
+
+def test_every_weights_file_has_its_hash():
+    expected = json.loads((SHIPPED_FOLDER / "sha256.json").read_text())
+    given = {
+        file.relative_to(SHIPPED_FOLDER).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in SHIPPED_FOLDER.rglob("*.safetensors")
+    }
+    assert given == expected
+    assert len(given) == 3 + len(ENCODERS)
 
 
 def test_the_tower_is_the_one_that_is_documented(vlm):
@@ -81,3 +108,90 @@ def test_llava_loads_without_ablate(vlm):
 def test_the_tokenizer_takes_any_class_name(vlm, text):
     ids = vlm.tokenizer(text, add_special_tokens=False)["input_ids"]
     assert vlm.tokenizer.decode(ids) == text
+
+
+def load_encoder(name):
+    folder = SHIPPED_FOLDER / "encoders" / name
+    encoder = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    encoder = getattr(encoder, "vision_model", encoder)
+    processor = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    return encoder, processor
+
+
+def patches(states):
+    """`[n, 16, width]`, without a class token."""
+    states = states.flatten(2).mT if states.ndim == 4 else states
+    return states[:, -16:]
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_are_alike_and_keep_every_pixel(name):
+    encoder, processor = load_encoder(name)
+    assert type(processor).__name__.endswith("Pil")
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    inputs = processor(Image.fromarray(pixels), return_tensors="pt")["pixel_values"]
+    expected = (torch.from_numpy(pixels).permute(2, 0, 1) / 255 - 0.5) / 0.25
+    torch.testing.assert_close(inputs[0], expected)
+    with torch.no_grad():
+        assert patches(encoder(inputs).last_hidden_state).shape == (1, 16, 128)
+    assert 0.6e6 < sum(value.numel() for value in encoder.parameters()) < 1.0e6
+
+
+def named_shapes(quadrants, scenes):
+    """Fit a ridge regression on half of the objects; return its accuracy on the other half."""
+    told = quadrants[torch.from_numpy(scenes.present)].double()
+    told = (told - told.mean(0)) / (told.std(0) + 1e-6)
+    shapes = torch.from_numpy(scenes.shape[scenes.present])
+    half, width = len(told) // 2, told.shape[1]
+    gram = told[:half].T @ told[:half] + 0.01 * half * torch.eye(width, dtype=torch.float64)
+    targets = functional.one_hot(shapes[:half], len(SHAPES)).double() - 1 / len(SHAPES)
+    guessed = told[half:] @ torch.linalg.solve(gram, told[:half].T @ targets)
+    return float((guessed.argmax(1) == shapes[half:]).double().mean())
+
+
+def test_siglip_knows_shapes_that_pixels_do_not_tell():
+    indices = np.arange(1024)
+    scenes = sample_scenes("development", indices, np.full_like(indices, 2))
+    pixels = torch.from_numpy(render(scenes, "textured")).permute(0, 3, 1, 2).float() / 255
+    encoder, _ = load_encoder("siglip")
+    with torch.no_grad():
+        states = patches(encoder((pixels - 0.5) / 0.25).last_hidden_state)
+    raw = functional.unfold(pixels, 8, stride=8).mT
+    known, guessed = (
+        named_shapes(each.view(1024, 2, 2, 2, 2, -1).mean((2, 4)).flatten(1, 2), scenes)
+        for each in (states, raw)
+    )
+    assert known >= guessed + 0.1
+
+
+@torch.no_grad()
+def word_accuracy(model, tokenizer, topic, n):
+    """Share of items whose right option is the likeliest answer."""
+    n_right = 0
+    for item in word_items(topic, "development", range(n)):
+        prompt = tokenizer(f"{item.text}\nanswer:")["input_ids"]
+        answers = tokenizer([f" {word}" for word in item.options], add_special_tokens=False)
+        rows = torch.tensor([prompt + answer for answer in answers["input_ids"]])
+        scores = model(input_ids=rows).logits[:, len(prompt) - 1 : -1].log_softmax(-1)
+        scores = scores.gather(-1, rows[:, len(prompt) :, None]).sum(dim=(1, 2))
+        n_right += item.options[int(scores.argmax())] == item.answer
+    return n_right / n
+
+
+def test_the_language_model_knows_most_word_topics_above_chance():
+    folder = SHIPPED_FOLDER / "language"
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    n, known = 150, []
+    for topic in TOPICS:
+        chance = 1 / len(word_items(topic, "development", [0])[0].options)
+        noise = (chance * (1 - chance) / n) ** 0.5
+        if word_accuracy(model, tokenizer, topic, n) > chance + 4 * noise:
+            known.append(topic)
+    assert len(known) >= 4, known
+
+
+def test_the_language_model_reads_the_tokens_of_the_tiny_llava():
+    folders = (SHIPPED_FOLDER / "language", SHIPPED_FOLDER / "llava")
+    one, other = (AutoTokenizer.from_pretrained(folder).get_vocab() for folder in folders)
+    assert one == other

@@ -1,10 +1,12 @@
 """Runs on instructions from command to CSV row: the tiny language model under tiny encoders, few steps."""
 
+import json
 import sys
 
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from transformers import LlavaForConditionalGeneration
 
@@ -156,3 +158,55 @@ def test_instructions_need_a_suite(capsys, tmp_path):
 def test_an_encoder_needs_instructions(capsys, tmp_path):
     assert run(["encoder=tiny-siglip", f"output_dir={tmp_path}"]) == 2
     assert "Fix: data=shapes-instruct" in capsys.readouterr().err
+
+
+@pytest.fixture
+def conversations(tmp_path):
+    """Six entries in the format of LLaVA-Instruct, one of them without an image."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    entries = []
+    for number in range(5):
+        colour = (40 * number, 90, 200 - 30 * number)
+        Image.new("RGB", (40, 30), colour).save(folder / f"{number}.png")
+        turns = [("human", "<image>\nwhat colour is it?"), ("gpt", "blue")]
+        turns += [("human", "what shape is there?"), ("gpt", "square")]
+        entries.append({"id": str(number), "image": f"{number}.png", "conversations": turns})
+    entries.append({"id": "5", "conversations": [("human", "say red"), ("gpt", "red")]})
+    for entry in entries:
+        entry["conversations"] = [{"from": f, "value": v} for f, v in entry["conversations"]]
+    file = tmp_path / "instruct.jsonl"
+    file.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return file, folder
+
+
+@pytest.mark.usefixtures("instruct")
+def test_llava_instruct_data_with_lora_on_the_language_model(conversations, tmp_path):
+    file, folder = conversations
+    words = ["+ablation=encoder", "ablation.values=[tiny-resnet]", "ablation.baseline=tiny-resnet"]
+    data = ["data=llava-instruct", f"data.path={file}", f"data.image_folder={folder}"]
+    recipe = ["method=full", "method@language=lora-l", "train.batch_size=3", "seeds=[0]"]
+    assert run([*words, *data, *recipe, *SMALL_SUITE, f"output_dir={tmp_path / 'out'}"]) == 0
+    table = results(tmp_path / "out" / "encoder")
+    assert list(table["encoder_frozen"]) == [False]
+    folder = tmp_path / "out" / "encoder" / "runs" / table["run_id"][0]
+    update = load_file(folder / "adapter.safetensors")
+    assert any("running_mean" in name for name in update)
+    assert any("lora_A" in name for name in update)
+
+
+@pytest.mark.usefixtures("instruct")
+@pytest.mark.parametrize("damage", ["broken line", "missing image"])
+def test_bad_instructions_are_named_by_line(conversations, capsys, tmp_path, damage):
+    file, folder = conversations
+    if damage == "broken line":
+        lines = file.read_text().splitlines()
+        file.write_text("\n".join([*lines[:2], lines[2][:-5], *lines[3:]]))
+    else:
+        (folder / "2.png").unlink()
+    data = ["data=llava-instruct", f"data.path={file}", f"data.image_folder={folder}"]
+    assert run(["+ablation=encoder", *data, f"output_dir={tmp_path / 'out'}"]) == 2
+    error = capsys.readouterr().err.strip()
+    assert "line 3" in error
+    assert "\n" not in error
+    assert not (tmp_path / "out").exists()

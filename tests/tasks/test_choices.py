@@ -8,7 +8,7 @@ from ablate.data.shapes.world import sample_scenes
 from ablate.tasks.load import load_task
 
 VISION = ("shape", "colour", "size", "texture", "count", "place")
-TEXT = ("recall", "where", "count", "neighbour", "number", "odd")
+TEXT = ("recall", "position", "count", "neighbour", "number", "odd")
 NAMES = [*(f"shapes-{q}" for q in VISION), *(f"words-{t}" for t in TEXT)]
 
 

@@ -11,6 +11,7 @@ GROUPS = {
     "encoders": "encoder",
     "data": "data",
     "tasks": "tasks",
+    "task": "task",
 }
 
 

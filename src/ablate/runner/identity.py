@@ -67,7 +67,9 @@ def _determining(config: RunConfig) -> dict[str, Any]:
     _drop(determining["eval"], "batch_size")
     # Which tasks count in a score is decided over finished runs.
     _drop(determining["tasks"] or {}, "stable")
-    tables = [task.get("data") or task for task in (determining["tasks"] or {}).get("tasks", {}).values()]
+    tables = [
+        task.get("data") or task for task in (determining["tasks"] or {}).get("tasks", {}).values()
+    ]
     for data in (determining["data"], *determining["controls"].values(), *tables):
         _drop(data, "path", "image_folder", "include_path")
     return determining

@@ -19,16 +19,17 @@ def test_recall_answers_what_was_told():
         assert set(item.options) == set(pairs.values())
 
 
-def test_where_answers_what_was_told():
-    for item, told, asked in words("where"):
-        pairs = dict(part.split(" in the ") for part in " ".join(told).split(" and "))
-        assert item.answer == pairs[f"a {asked[-1]}"]
+def test_position_names_the_word_in_the_place():
+    for item, told, asked in words("position"):
+        assert item.answer == told[COUNTS.index(asked[-1]) - 1]
+        assert item.options == tuple(told)
 
 
-def test_count_counts():
+def test_count_counts_the_words_of_a_kind():
+    kinds = {"colour": COLOURS, "shape": SHAPES}
     for item, told, asked in words("count"):
-        assert len(told) == 6
-        assert item.answer == COUNTS[told.count(asked[2])]
+        assert len(told) == 5
+        assert item.answer == COUNTS[sum(word in kinds[asked[-1]] for word in told)]
 
 
 def test_neighbour_names_the_word_beside():

@@ -26,14 +26,14 @@ from ablate.config.schema.tasks import SuiteConfig
 
 @dataclass(frozen=True, config=CLOSED)
 class ModelConfig:
-    """A LLaVA model and the CLIP model whose image encoder it reads; or a language model for an encoder of its own.
+    """A LLaVA and the CLIP whose image encoder it reads; or a language model for an encoder of its own.
 
     Attributes:
         name: Name in the tables.
         llava: Folder or hub id of a `LlavaForConditionalGeneration`; `tiny:` prefixes a folder of the package.
             None for a model that is a language model only: it needs an `encoder`.
         clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections; None with `llava`.
-        language: Folder or hub id of the causal language model that an `encoder` is put under; None for that of `llava`.
+        language: Folder or hub id of the causal language model under an `encoder`; None for that of `llava`.
         revision: Hub revision of all of them, or None for the latest.
         scoring: How the model is best asked a multiple-choice question; data sets take it from here.
         prompt: Conversation around a question; holds `<image>` and `{question}`.
@@ -143,7 +143,7 @@ class RunConfig:
         model: The model that is adapted.
         method: How it is adapted.
         loss: What it is trained on: `lm` answers questions, `clip` matches images and class prompts.
-        encoder: Image encoder put in the place of the model's own, under a fresh projector; None keeps the model as it is.
+        encoder: Image encoder in the place of the model's own, under a fresh projector; None keeps the model as it is.
         language: What is trained of the language model where the data are instructions; None elsewhere.
         data: The target data set, or the instructions.
         controls: Data sets that show forgetting, by name.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ablate.data.shapes.questions import Question
-from ablate.data.shapes.world import COLOURS, COUNTS, QUADRANTS, SHAPES
+from ablate.data.shapes.world import COLOURS, COUNTS, SHAPES
 
 # Everyday things, named as the glyphs of the shape world are.
 THINGS = (
@@ -22,8 +22,10 @@ class WordItem:
 
     Attributes:
         question: The question.
-        combination: The words that its rule joins. All items of a combination belong to one draw, so
-            that no answer of a held-out draw can have been learned by heart.
+        combination: The words that stand together in it, whatever their order and whichever is asked
+            for. All items of a combination belong to one draw, so that no answer of a held-out draw can
+            have been learned by heart. (Holding out a word with its answer would teach the opposite:
+            that this answer is never right.)
     """
 
     question: Question
@@ -47,8 +49,8 @@ class Chances:
         return [left.pop(self.index(len(left))) for _ in range(n)]
 
 
-def _item(text: str, answer: str, options: Sequence[str], combination: Sequence[str]) -> WordItem:
-    return WordItem(Question(text, answer, tuple(options)), " ".join(combination))
+def _item(text: str, answer: str, options: Sequence[str], together: Sequence[str]) -> WordItem:
+    return WordItem(Question(text, answer, tuple(options)), " ".join(sorted(together)))
 
 
 def recall(chances: Chances) -> WordItem:
@@ -57,36 +59,34 @@ def recall(chances: Chances) -> WordItem:
     asked = chances.index(3)
     told = " and ".join(f"the {t} is {c}" for t, c in zip(things, colours, strict=True))
     text = f"{told}\nwhat colour is the {things[asked]}?"
-    return _item(text, colours[asked], colours, (things[asked], colours[asked]))
+    return _item(text, colours[asked], colours, things)
 
 
-def where(chances: Chances) -> WordItem:
-    """Ask for the place of one of three shapes in a written scene."""
-    shapes, places = chances.choose(SHAPES, 3), chances.choose(QUADRANTS, 3)
-    asked = chances.index(3)
-    told = " and ".join(f"a {s} in the {p}" for s, p in zip(shapes, places, strict=True))
-    others = sorted(set(shapes) - {shapes[asked]})
-    text = f"{told}\nwhere is the {shapes[asked]}?"
-    return _item(text, places[asked], QUADRANTS, (shapes[asked], places[asked], *others))
+def position(chances: Chances) -> WordItem:
+    """Ask for the word in a numbered place of a list of five."""
+    listed = chances.choose(THINGS, 5)
+    place = chances.index(5)
+    text = f"in a row: {' '.join(listed)}\nwhat is word {COUNTS[place + 1]}?"
+    return _item(text, listed[place], listed, listed)
 
 
 def count(chances: Chances) -> WordItem:
-    """Ask how often a word stands in a list of six, of three different words."""
-    asked, *others = chances.choose(THINGS, 3)
-    times = 1 + chances.index(4)
-    listed = [asked] * times + [others[i % 2] for i in range(6 - times)]
-    text = f"in a row: {' '.join(chances.choose(listed, 6))}\nhow many {asked} are there?"
-    return _item(text, COUNTS[times], COUNTS[1:5], (asked, COUNTS[times], *sorted(others)))
+    """Ask how many of five words are colours or shapes; the others are things."""
+    kind, name = ((COLOURS, "colour"), (SHAPES, "shape"))[chances.index(2)]
+    n_kind = 1 + chances.index(4)
+    words = [*chances.choose(kind, n_kind), *chances.choose(THINGS, 5 - n_kind)]
+    text = f"in a row: {' '.join(chances.choose(words, 5))}\nhow many are a {name}?"
+    return _item(text, COUNTS[n_kind], COUNTS[1:5], words)
 
 
 def neighbour(chances: Chances) -> WordItem:
-    """Ask for the word left or right of another one in a list of five."""
-    listed = chances.choose(THINGS, 5)
-    place, side = chances.index(4), _SIDES[chances.index(2)]
+    """Ask for the word left or right of another one in a list of four."""
+    listed = chances.choose(THINGS, 4)
+    place, side = chances.index(3), _SIDES[chances.index(2)]
     left, right = listed[place : place + 2]
     asked, answer = (right, left) if side == "left" else (left, right)
     text = f"in a row: {' '.join(listed)}\nwhat is {side} of {asked}?"
-    return _item(text, answer, listed, (left, right))
+    return _item(text, answer, listed, listed)
 
 
 def number(chances: Chances) -> WordItem:
@@ -96,7 +96,7 @@ def number(chances: Chances) -> WordItem:
     values = [COUNTS.index(word) for word in numbers]
     answer = COUNTS[max(values) if extreme == "biggest" else min(values)]
     text = f"in a row: {' '.join(numbers)}\nwhat is the {extreme}?"
-    return _item(text, answer, numbers, sorted(numbers))
+    return _item(text, answer, numbers, numbers)
 
 
 def odd(chances: Chances) -> WordItem:
@@ -106,15 +106,15 @@ def odd(chances: Chances) -> WordItem:
     (answer,) = chances.choose(_KINDS[other], 1)
     words = chances.choose([answer, *chances.choose(_KINDS[kind], 3)], 4)
     text = f"in a row: {' '.join(words)}\nwhat is not like the rest?"
-    return _item(text, answer, words, sorted(words))
+    return _item(text, answer, words, words)
 
 
 # Numbers that the longest of the topics uses up.
-N_CHANCES = 10
+N_CHANCES = 12
 
 TOPICS: dict[str, Callable[[Chances], WordItem]] = {
     "recall": recall,
-    "where": where,
+    "position": position,
     "count": count,
     "neighbour": neighbour,
     "number": number,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,14 +48,15 @@ class LorsuLayer(nn.Module, BaseTunerLayer):
         if adapter_name in self.lorsu_bias:
             nn.init.zeros_(self.lorsu_bias[adapter_name])
 
+    @abstractmethod
     def index(self, adapter_name: str) -> Tensor | None:
         """Return which slices of `sliced_weight` the adapter moves, or None if it moves none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sliced_weight(self) -> Tensor:
         """Return a view of the weight whose first dimension is what adapters select from."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slices(self, adapter_name: str, base: Tensor) -> Tensor:
         """Return the adapter's version of the slices that it moves.
 
@@ -62,11 +64,10 @@ class LorsuLayer(nn.Module, BaseTunerLayer):
             adapter_name: An adapter with an index.
             base: The same slices of the base weight.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def adapted(self, x: Tensor, adapter_names: Sequence[str]) -> Tensor:
         """Apply the layer with adapters that are neither merged nor disabled."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # noqa: ANN401
         """Apply the layer to `[..., in_features]` with the active adapters."""
