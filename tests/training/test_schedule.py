@@ -21,6 +21,8 @@ CONFIG = TrainConfig(
     weight_decay=0.01,
     max_gradient_norm=None,
     gradient_checkpointing=False,
+    encoder_learning_rate=None,
+    importance_examples=None,
 )
 
 
