@@ -127,6 +127,9 @@ BAD = {
     "trains other parts": ["method@language=lora"],
     "language is null": ["~method@language"],
     "no classes to match": ["loss=clip"],
+    "encoder of 'tiny-resnet' has no LayerNorm": ["encoder=tiny-resnet", "method=layernorm"],
+    "there is no linear layer": ["encoder=tiny-resnet", "method=lora"],
+    "Did you mean 'o_proj'": ["encoder=tiny-vit", "method=lora"],
     "has 4 heads": ["method=lorsu", "method.top_k_heads=5"],
     "no image encoder of its own": ["~encoder"],
 }

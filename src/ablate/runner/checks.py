@@ -1,16 +1,21 @@
 """What does not fit together in a configuration, found before anything is loaded."""
 
+from torch import nn
+
 from ablate.config.errors import ConfigError
 from ablate.config.schema import (
     FullLanguageMethod,
     InstructionDataConfig,
+    LayerNormMethod,
     LoraMethod,
     LorsuLMethod,
     LorsuMethod,
     RunConfig,
     SpuMethod,
 )
+from ablate.methods.targets import check_targets
 from ablate.models.encoders.check import encoder_facts
+from ablate.models.encoders.skeleton import encoder_skeleton
 from ablate.models.files import check_language, n_attention_heads, read_vision_config
 
 _LANGUAGE_METHODS = "frozen, lora-l, full-l"
@@ -135,6 +140,26 @@ def check_attention(config: RunConfig) -> None:
             f"method.top_k_heads is {config.method.top_k_heads}, but the image encoder of "
             f"'{encoder}' has {n_heads} heads; allowed: 0 to {n_heads}. "
             f"Fix: method.top_k_heads={n_heads}."
+        )
+
+
+def check_layers(config: RunConfig) -> None:
+    """Check that the image encoder has the kind of layers that a method trains there.
+
+    Raises:
+        ConfigError: If it has none, or none of a given name.
+    """
+    method = config.method
+    if not isinstance(method, LoraMethod | LayerNormMethod):
+        return
+    encoder = encoder_skeleton(config.model, config.encoder)
+    if isinstance(method, LoraMethod):
+        check_targets(encoder, "encoder", method.target_modules.encoder)
+    elif not any(isinstance(module, nn.LayerNorm) for module in encoder.modules()):
+        name = config.model.name if config.encoder is None else config.encoder.name
+        raise ConfigError(
+            f"method is 'layernorm', but the image encoder of '{name}' has no LayerNorm. "
+            "Fix: method=full, or an encoder of attention blocks."
         )
 
 

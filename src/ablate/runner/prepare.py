@@ -13,7 +13,13 @@ from ablate.methods.build import check_method
 from ablate.models.compute import choose_compute
 from ablate.models.files import check_weights
 from ablate.results.run_folder import RunFolder
-from ablate.runner.checks import check_attention, check_model, check_names, check_recipe
+from ablate.runner.checks import (
+    check_attention,
+    check_layers,
+    check_model,
+    check_names,
+    check_recipe,
+)
 from ablate.runner.identity import fingerprints, run_id
 from ablate.tasks.base import Task
 from ablate.tasks.load import load_suite
@@ -87,6 +93,7 @@ def prepare(config: RunConfig) -> PreparedRun:
     check_method(config.method, config.loss)
     check_model(config)
     check_attention(config)
+    check_layers(config)
     check_weights(config.model)
     check_names(config)
     tasks = _suite(config.tasks) if config.tasks else ()
