@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
 from ablate.config.schema import EvalConfig
-from ablate.config.schema.tasks import SuiteConfig, TaskConfig
+from ablate.config.schema.suites import SuiteConfig
+from ablate.config.schema.tasks import TaskConfig
 
 EVALUATION = EvalConfig(batch_size=7, n_options=5, seed=0, max_new_tokens=8)
 PLACES = (

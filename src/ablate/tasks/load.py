@@ -1,12 +1,12 @@
 """From a suite's configuration to tasks that can be asked, before any model is loaded."""
 
 from ablate.config.errors import ConfigError, unknown
+from ablate.config.schema.suites import SuiteConfig
 from ablate.config.schema.tasks import (
     BoxTask,
     LmEvalTask,
     OpenTask,
     ShapesTask,
-    SuiteConfig,
     TaskConfig,
     WordsTask,
     YesNoTask,

@@ -40,7 +40,8 @@ from ablate.config.schema.run import (
     RunConfig,
     TrainConfig,
 )
-from ablate.config.schema.tasks import StableConfig, SuiteConfig, TaskConfig
+from ablate.config.schema.suites import StableConfig, SuiteConfig
+from ablate.config.schema.tasks import TaskConfig
 
 __all__ = [
     "AblationConfig",

@@ -21,7 +21,7 @@ from ablate.config.schema.fields import (
     Switch,
 )
 from ablate.config.schema.methods import MethodConfig
-from ablate.config.schema.tasks import SuiteConfig
+from ablate.config.schema.suites import SuiteConfig
 
 
 @dataclass(frozen=True, config=CLOSED)
