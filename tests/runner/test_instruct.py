@@ -3,6 +3,7 @@
 import json
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -27,7 +28,6 @@ VARYING = [
 @pytest.fixture
 def instruct(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ablate"])
-    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def call(*words):
         return run([*words, *FEW, *SMALL_SUITE, f"output_dir={tmp_path}"]), tmp_path
@@ -90,6 +90,25 @@ def test_a_run_is_the_same_twice_and_comes_back_from_its_adapter(instruct, metho
     }
     with torch.no_grad():
         torch.testing.assert_close(saved(**inputs).logits, restored.llava(**inputs).logits)
+
+
+def test_a_saved_model_without_a_clip_can_be_adapted(instruct, capsys):
+    point = ["ablation.values=[tiny-dino-siglip]", "ablation.baseline=tiny-dino-siglip"]
+    _, outputs = instruct("+ablation=encoder", *point, "seeds=[0]", "save_model=true")
+    folder = outputs / "encoder" / "runs" / results(outputs / "encoder")["run_id"][0] / "model"
+    few = ["data.shots=2", "data.test_items=16", "controls.source.test_items=16", "train.epochs=1"]
+    words = [f"model.llava={folder}", "method=layernorm", "name=again", f"output_dir={outputs}"]
+    assert run([*words, *few]) == 2
+    assert "model_type is ablate_encoder and clip_vision_model" in capsys.readouterr().err
+    assert run([*words, *few, "model.clip=null", "loss=clip"]) == 2
+    assert "has no CLIP; allowed: lm" in capsys.readouterr().err
+    assert run([*words, *few, "model.clip=null"]) == 0
+    again = results(outputs / "again").iloc[0]
+    assert again["encoder"] == "siglip+dinov2"
+    assert again["trainable_parameters"] > 0
+    assert np.isnan(again["clip_effective_parameters"])
+    tasks = pd.read_csv(outputs / "again" / "tasks.csv")
+    assert list(tasks["metric"]) == ["accuracy", "accuracy"]
 
 
 def test_a_frozen_language_model_is_asked_its_text_tasks_once(instruct, monkeypatch):

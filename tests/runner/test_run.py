@@ -1,10 +1,12 @@
 """`ablate run` from command to CSV row, on a random model."""
 
+import shutil
+
 import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import CLIPModel, LlavaForConditionalGeneration
+from transformers import CLIPModel, LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
 
 from ablate.runner.restore import restore
 
@@ -152,6 +154,24 @@ def test_a_saved_model_is_the_merged_one_and_can_be_adapted_again(ablate_run):
     assert again["accuracy"] == first["accuracy"]
     assert again["trainable_parameters"] == 0
     assert again["encoder_frozen"]
+
+
+def test_a_llava_on_siglip_needs_no_clip(ablate_run, model_folder, tmp_path):
+    folder = tmp_path / "siglip"
+    shutil.copytree(model_folder, folder, ignore=shutil.ignore_patterns("clip"))
+    config = LlavaConfig.from_pretrained(folder)
+    vision = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    sizes = {"num_attention_heads": 2, "image_size": 16, "patch_size": 8}
+    config.vision_config = SiglipVisionConfig(**vision, **sizes)
+    config.vision_feature_layer, config.vision_feature_select_strategy = -1, "full"
+    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    words = [f"model.llava={folder}", "model.clip=null", "method.top_k_heads=1", "name=siglip"]
+    code, outputs = ablate_run(*words)
+    assert code == 0
+    row = results(outputs / "siglip").iloc[0]
+    assert row["encoder"] == "siglip"
+    assert row["effective_parameters"] == row["trainable_parameters"] > 0
+    assert not set(pd.read_csv(outputs / "siglip" / "tasks.csv")["metric"]) - {"accuracy"}
 
 
 def test_an_axis_that_changes_nothing_is_refused(ablate_run, capsys):

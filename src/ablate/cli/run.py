@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
     Returns:
         0 if all runs are ok, 1 if one failed, 2 for a mistake in usage or configuration.
     """
-    wants_traceback = os.environ.get(_FULL_ERROR) == "1"
+    given = os.environ.get(_FULL_ERROR)
     # Hydra then lets exceptions through instead of printing them and exiting with 1.
     os.environ[_FULL_ERROR] = "1"
     sys.argv = [sys.argv[0], *arguments]
@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> int:
     try:
         main(_job)()
     except (*_USAGE, ValueError) as error:
-        if wants_traceback or not _is_usage(error):
+        if given == "1" or not _is_usage(error):
             raise
         print(f"ablate run: {explain(error, arguments)}", file=sys.stderr)
         return 2
@@ -45,6 +45,11 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("ablate run: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
+    finally:
+        if given is None:
+            del os.environ[_FULL_ERROR]
+        else:
+            os.environ[_FULL_ERROR] = given
     return 0
 
 

@@ -15,6 +15,8 @@ from ablate.config.schema import ModelConfig
 
 SHIPPED = "tiny:"
 SHIPPED_FOLDER = Path(__file__).parent / "tiny"
+# What two image encoders with the same weights agree in.
+_SHAPE = ("hidden_size", "num_hidden_layers", "intermediate_size", "image_size", "patch_size")
 
 
 def locate(name: str) -> str:
@@ -98,6 +100,30 @@ def check_language(model: ModelConfig) -> None:
             f"Model '{model.language}' is no causal language model, but of type '{kind}'. "
             f"Fix: model.language=<a causal language model's folder or hub id>."
         )
+
+
+def check_pair(model: ModelConfig) -> None:
+    """Check that LLaVA's image encoder is that of the CLIP beside it, as far as their shapes tell.
+
+    Raises:
+        ConfigError: If it is not, or if one of the models does not exist.
+    """
+    vision = read_vision_config(model)
+    if model.clip is None:
+        return
+    of_clip = read_config(model.clip, model.revision).get("vision_config")
+    if of_clip is None:
+        raise ConfigError(
+            f"Model '{model.clip}' is no CLIP: its config.json has no vision_config. "
+            f"Fix: model.clip=<a CLIP's folder or hub id>, or model.clip=null."
+        )
+    for key in ("model_type", *_SHAPE):
+        own, other = vision.get(key), of_clip.get(key)
+        if None not in (own, other) and own != other:
+            raise ConfigError(
+                f"The image encoder of '{model.llava}' is not that of '{model.clip}': {key} is {own} and {other}. "
+                f"Fix: model.clip=<the CLIP of its image encoder>, or model.clip=null."
+            )
 
 
 def n_attention_heads(model: ModelConfig) -> int:

@@ -86,9 +86,10 @@ class VisionLanguageModel(nn.Module):
         vision = self.vision_config
         if isinstance(vision, SequenceEncoderConfig):
             return vision.n_tokens
-        n_patches = (vision.image_size // self.patch_size_px) ** 2
-        keeps_class_token = self.llava.config.vision_feature_select_strategy == "full"
-        return int(n_patches + keeps_class_token)
+        # CLIP has a position for its class token, SigLIP has no such token.
+        positions = self.vision_tower.get_submodule("embeddings.position_embedding")
+        drops_first = self.llava.config.vision_feature_select_strategy == "default"
+        return int(cast("nn.Embedding", positions).num_embeddings - drops_first)
 
     @property
     def n_blocks_read(self) -> int:

@@ -103,10 +103,11 @@ def _loss(
 
 
 def _probes(prepared: FewShotRun, vlm: VisionLanguageModel, images: LabelledImages) -> Probes:
-    """Return both losses over the first image of two classes."""
+    """Return every loss that the model has over the first image of two classes."""
     first = {int(label): row for row, label in reversed(list(enumerate(images.labels.tolist())))}
     rows = torch.tensor(list(first.values())[-2:])
     few = LabelledImages(
         images.pixels[rows], images.labels[rows], tuple(images.ids[row] for row in rows.tolist())
     )
-    return Probes(_loss(prepared, vlm, few, "lm"), _loss(prepared, vlm, few, "clip"))
+    contrastive = None if vlm.clip is None else _loss(prepared, vlm, few, "clip")
+    return Probes(_loss(prepared, vlm, few, "lm"), contrastive)

@@ -16,7 +16,7 @@ from ablate.config.schema import (
 from ablate.methods.targets import check_targets
 from ablate.models.encoders.check import encoder_facts
 from ablate.models.encoders.skeleton import encoder_skeleton
-from ablate.models.files import check_language, n_attention_heads, read_vision_config
+from ablate.models.files import check_language, check_pair, n_attention_heads
 
 _LANGUAGE_METHODS = "frozen, lora-l, full-l"
 
@@ -96,7 +96,7 @@ def check_model(config: RunConfig) -> None:
     """Check that there is a model to train: a LLaVA, or a language model with an encoder.
 
     Raises:
-        ConfigError: If something of it is missing.
+        ConfigError: If something of it is missing, or its parts do not belong together.
     """
     if config.encoder is not None:
         check_language(config.model)
@@ -107,12 +107,17 @@ def check_model(config: RunConfig) -> None:
                 "allowed: frozen. Fix: method=frozen."
             )
         return
-    if config.model.llava is None or config.model.clip is None:
+    if config.model.llava is None:
         raise ConfigError(
             f"Model '{config.model.name}' has no image encoder of its own. "
             "Fix: encoder=<one of `ablate list encoders`> with data=shapes-instruct, or model=tiny."
         )
-    read_vision_config(config.model)
+    if config.model.clip is None and config.loss == "clip":
+        raise ConfigError(
+            f"loss is 'clip', but model '{config.model.name}' has no CLIP; allowed: lm. "
+            "Fix: loss=lm, or model.clip=<the CLIP of its image encoder>."
+        )
+    check_pair(config.model)
 
 
 def check_attention(config: RunConfig) -> None:

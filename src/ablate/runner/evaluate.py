@@ -1,4 +1,4 @@
-"""Every data set of a run, asked as questions and classified zero-shot."""
+"""Every data set of a run, asked as questions and, where there is a CLIP, classified zero-shot."""
 
 import random
 from collections.abc import Callable
@@ -43,11 +43,11 @@ class Outcome:
 
     Attributes:
         choices: Chosen option of every item; None where the answer could not be read.
-        classes: Zero-shot class of every image.
+        classes: Zero-shot class of every image; None where there is no CLIP.
     """
 
     choices: list[int | None]
-    classes: list[int]
+    classes: list[int] | None
 
 
 def evaluation_set(
@@ -85,34 +85,30 @@ def evaluate(
         evaluation.max_new_tokens,
         on_batch,
     )
-    embeddings = class_embeddings(vlm, asked.data.class_names, asked.data.templates)
-    classes = predict_zero_shot(vlm, asked.images.pixels, embeddings, evaluation.batch_size)
+    classes = None
+    if vlm.clip is not None:
+        embeddings = class_embeddings(vlm, asked.data.class_names, asked.data.templates)
+        classes = predict_zero_shot(vlm, asked.images.pixels, embeddings, evaluation.batch_size)
     return Outcome([answer.prediction for answer in answers], classes)
 
 
 def task_results(asked: EvaluationSet, before: Outcome, after: Outcome) -> list[TaskResult]:
-    """Sum up a data set in its two tasks: questions through the VLM, and CLIP zero-shot."""
+    """Sum up a data set in its tasks: questions through the VLM, and CLIP zero-shot if there is one."""
     right = [item.answer for item in asked.items]
-    labels = asked.images.labels.tolist()
-    n_options = len(asked.items[0].options)
-    return [
-        _task(asked, "accuracy", after.choices, before.choices, right, 1 / n_options),
-        _task(
-            asked,
-            "zero_shot_accuracy",
-            after.classes,
-            before.classes,
-            labels,
-            1 / len(asked.data.class_names),
-        ),
-    ]
+    chance = 1 / len(asked.items[0].options)
+    tasks = [_task(asked, "accuracy", after.choices, before.choices, right, chance)]
+    if after.classes is not None and before.classes is not None:
+        labels, chance = asked.images.labels.tolist(), 1 / len(asked.data.class_names)
+        zero_shot = _task(
+            asked, "zero_shot_accuracy", after.classes, before.classes, labels, chance
+        )
+        tasks.append(zero_shot)
+    return tasks
 
 
 def item_table(asked: EvaluationSet, before: Outcome, after: Outcome) -> pd.DataFrame:
     """Return one row per item and task, with answers and predictions in words."""
-    names = asked.data.class_names
-    labels = asked.images.labels.tolist()
-    vqa = [
+    rows = [
         {
             "task": asked.data.name,
             "metric": "accuracy",
@@ -124,7 +120,10 @@ def item_table(asked: EvaluationSet, before: Outcome, after: Outcome) -> pd.Data
         }
         for row, item in enumerate(asked.items)
     ]
-    zero_shot = [
+    if after.classes is None or before.classes is None:
+        return pd.DataFrame(rows)
+    names = asked.data.class_names
+    rows += [
         {
             "task": asked.data.name,
             "metric": "zero_shot_accuracy",
@@ -134,9 +133,9 @@ def item_table(asked: EvaluationSet, before: Outcome, after: Outcome) -> pd.Data
             "prediction_before": names[before.classes[row]],
             "correct": after.classes[row] == label,
         }
-        for row, label in enumerate(labels)
+        for row, label in enumerate(asked.images.labels.tolist())
     ]
-    return pd.DataFrame(vqa + zero_shot)
+    return pd.DataFrame(rows)
 
 
 def _task(

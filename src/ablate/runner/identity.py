@@ -100,7 +100,9 @@ def importance_key(
         "batch_size": config.train.batch_size,
         "importance_examples": config.train.importance_examples,
         "seed": config.seed,
-        "fingerprints": {name: fingerprints[name] for name in ("llava", "clip", "data")},
+        "fingerprints": {
+            name: fingerprints[name] for name in ("llava", "clip", "data") if name in fingerprints
+        },
         "compute": [str(compute.device), compute.precision],
         "parameters": parameters,
     }

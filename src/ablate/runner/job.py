@@ -152,10 +152,13 @@ def _identity(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
 
 
 def _encoder(config: RunConfig) -> str:
-    """Name the image encoder: the one put in, else the family of the model's own."""
+    """Name the image encoder: the one put in, else the family or families of the model's own."""
     if config.encoder is not None:
         return config.encoder.name
-    return str(read_vision_config(config.model)["model_type"]).removesuffix("_vision_model")
+    vision = read_vision_config(config.model)
+    parts = vision.get("parts", [{"config": vision}])
+    families = [str(part["config"]["model_type"]).removesuffix("_vision_model") for part in parts]
+    return "+".join(families) or "patches"
 
 
 def _suite(prepared: PreparedRun) -> SuiteRecord | None:

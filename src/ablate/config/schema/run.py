@@ -32,7 +32,8 @@ class ModelConfig:
         name: Name in the tables.
         llava: Folder or hub id of a `LlavaForConditionalGeneration`; `tiny:` prefixes a folder of the package.
             None for a model that is a language model only: it needs an `encoder`.
-        clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections; None with `llava`.
+        clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections; None where the
+            image encoder is no CLIP's: nothing is then classified zero-shot.
         language: Folder or hub id of the causal language model under an `encoder`; None for that of `llava`.
         revision: Hub revision of all of them, or None for the latest.
         scoring: How the model is best asked a multiple-choice question; data sets take it from here.
