@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerFast
 
 from ablate.data.shapes.questions import ONE_OBJECT_QUESTIONS, QUESTIONS, Question, describe
@@ -18,14 +19,16 @@ from ablate.data.shapes.world import (
     Scenes,
     sample_scenes,
 )
-from ablate.data.words import word_items
+from ablate.data.words import word_conversations
 from ablate.data.words.topics import THINGS
 from tiny_config import BuildConfig
-from tiny_text import EOS_ID, IMAGE_ID, PAD_ID
+from tiny_text import BOS_ID, EOS_ID, IMAGE_ID, PAD_ID
 
 # What a slot without an object says.
 _EMPTY = "zero"
 _GRID = 4
+# What is asked and answered in a conversation, turn after turn.
+_Turns = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -68,9 +71,9 @@ class TextWorld:
         scenes = sample_scenes(f"language-{self._config.seed}", indices, n_objects)
         asked = [self._ask(scenes, scene) for scene in range(len(scenes))]
         slots = [self._slot_text(item) for item in asked[:n_slots]]
-        written = [
-            (self.prompt(f"{self._write(scenes, scene)}\n{asked[scene].text}"), asked[scene].answer)
-            for scene in range(n_slots, len(scenes))
+        written: list[_Turns] = [
+            [(self.prompt(f"{self._write(scenes, i)}\n{asked[i].text}"), asked[i].answer)]
+            for i in range(n_slots, len(scenes))
         ]
         written += [self._list() for _ in range(round(shares["lists"] * size))]
         written += self._words(step, size - n_slots - len(written))
@@ -80,31 +83,35 @@ class TextWorld:
             TextBatch(*self._encode(written), words[:0], weights[:0]),
         )
 
-    def _list(self) -> tuple[str, str]:
+    def _list(self) -> _Turns:
         """Make a list of words to say again: copying is what recall grows from."""
         words = self._random.permutation([*THINGS, *COLOURS])[: self._random.integers(4, 9)]
         told = " ".join(words)
-        return self.prompt(f"in a row: {told}\nsay it again."), told
+        return [(self.prompt(f"in a row: {told}\nsay it again."), told)]
 
-    def _words(self, step: int, n: int) -> list[tuple[str, str]]:
+    def _words(self, step: int, n: int) -> list[_Turns]:
+        """Ask all there is to ask about words told once: more to learn from than one answer."""
         weights = self._stage.topics
         shares = np.array(list(weights.values())) / sum(weights.values())
         topics = self._random.choice(list(weights), size=n, p=shares)
         texts = []
         for topic in weights:
             rows = np.flatnonzero(topics == topic) + step * n
-            items = word_items(topic, "train", rows.tolist())
-            texts += [(self.prompt(item.text), item.answer) for item in items]
+            for first, *others in word_conversations(topic, rows.tolist()):
+                turns = [(self.prompt(first.text), first.answer)]
+                for i in self._random.permutation(len(others)):
+                    turns.append((f"\n{others[i].text}\nanswer:", others[i].answer))
+                texts.append(turns)
         return texts
 
     def prompt(self, question: str) -> str:
         """Write a question as a model without an image is asked it."""
         return self._config.prompt.replace("<image>\n", "").format(question=question)
 
-    def _slot_text(self, item: Question) -> tuple[str, str]:
+    def _slot_text(self, item: Question) -> _Turns:
         slots = "<image>" * self._config.n_image_tokens
         prompt = self._config.prompt.replace("<image>", slots)
-        return prompt.format(question=item.text), item.answer
+        return [(prompt.format(question=item.text), item.answer)]
 
     def _ask(self, scenes: Scenes, scene: int) -> Question:
         single = len(scenes.objects(scene)) == 1
@@ -149,15 +156,25 @@ class TextWorld:
         weights /= weights.sum(-1, keepdims=True)
         return torch.from_numpy(words), torch.from_numpy(weights).float()
 
-    def _encode(self, texts: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
-        prompts = self._tokenizer([prompt for prompt, _ in texts])["input_ids"]
-        wholes = self._tokenizer([f"{prompt} {answer}" for prompt, answer in texts])["input_ids"]
-        ids = torch.full((len(texts), 1 + max(map(len, wholes))), PAD_ID)
-        labels = torch.full_like(ids, -100)
-        for row, (prompt, whole) in enumerate(zip(prompts, wholes, strict=True)):
-            ids[row, : len(whole) + 1] = torch.tensor([*whole, EOS_ID])
-            labels[row, len(prompt) : len(whole) + 1] = ids[row, len(prompt) : len(whole) + 1]
-        return ids, labels
+    def _encode(self, texts: list[_Turns]) -> tuple[Tensor, Tensor]:
+        """Tokenize; only answers, and the end after the last, are learned."""
+        pieces = [
+            piece for turns in texts for asked, answer in turns for piece in (asked, f" {answer}")
+        ]
+        tokens = iter(self._tokenizer(pieces, add_special_tokens=False)["input_ids"])
+        rows, marks = [], []
+        for turns in texts:
+            row, mark = [BOS_ID], [-100]
+            for _ in turns:
+                asked, answer = next(tokens), next(tokens)
+                row += [*asked, *answer]
+                mark += [*([-100] * len(asked)), *answer]
+            rows.append(torch.tensor([*row, EOS_ID]))
+            marks.append(torch.tensor([*mark, EOS_ID]))
+        return (
+            pad_sequence(rows, batch_first=True, padding_value=PAD_ID),
+            pad_sequence(marks, batch_first=True, padding_value=-100),
+        )
 
 
 def embed(embedding: torch.nn.Module, batch: TextBatch) -> Tensor:

@@ -1,9 +1,11 @@
 import pytest
 
 from ablate.data.shapes.world import COLOURS, COUNTS, SHAPES
-from ablate.data.words import TOPICS, word_items
+from ablate.data.words import TOPICS, word_conversations, word_items
 from ablate.data.words.topics import THINGS, Chances
 from ablate.models.files import SHIPPED_FOLDER
+
+N_TURNS = {"recall": 6, "position": 5, "count": 1, "neighbour": 6, "number": 3, "odd": 1}
 
 
 def words(topic, n=300):
@@ -14,7 +16,7 @@ def words(topic, n=300):
 
 def test_recall_answers_what_was_told():
     for item, told, asked in words("recall"):
-        pairs = dict(zip(told[1::5], told[3::5], strict=True))
+        pairs = dict(zip(told[2::4], told[1::4], strict=True))
         assert item.answer == pairs[asked[-1]]
         assert set(item.options) == set(pairs.values())
 
@@ -39,10 +41,13 @@ def test_neighbour_names_the_word_beside():
         assert item.options == tuple(told)
 
 
-def test_number_names_the_extreme():
+def test_number_names_the_extreme_or_the_middle():
+    places = {"biggest": -1, "middle": 2, "smallest": 0}
+    seen = set()
     for item, told, asked in words("number"):
-        extreme = max if asked[-1] == "biggest" else min
-        assert item.answer == extreme(told, key=COUNTS.index)
+        assert item.answer == sorted(told, key=COUNTS.index)[places[asked[-1]]]
+        seen.add(asked[-1])
+    assert seen == set(places)
 
 
 def test_odd_names_the_only_word_of_its_kind():
@@ -50,6 +55,19 @@ def test_odd_names_the_only_word_of_its_kind():
     for item, told, _ in words("odd"):
         alone = [word for word in told if [kinds[w] for w in told].count(kinds[word]) == 1]
         assert alone == [item.answer]
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_conversation_asks_all_that_its_words_allow_once(topic):
+    items = word_items(topic, "train", range(50))
+    for item, turns in zip(items, word_conversations(topic, range(50)), strict=True):
+        assert turns[0] == item
+        told, first = item.text.split("\n")
+        asked = [first, *(turn.text for turn in turns[1:])]
+        assert len(set(asked)) == len(asked) == N_TURNS[topic]
+        for turn in turns[1:]:
+            assert turn.answer in turn.options
+            assert turn.answer in told
 
 
 @pytest.mark.parametrize("topic", TOPICS)

@@ -51,6 +51,21 @@ def word_items(topic: str, draw: str, indices: Sequence[int]) -> list[Question]:
     return [item.question for item in _first_fitting(topic, draw, list(indices))]
 
 
+def word_conversations(topic: str, indices: Sequence[int]) -> list[tuple[Question, ...]]:
+    """Make questions of a topic's training draw, each with all others about the same words.
+
+    Args:
+        topic: A key of `TOPICS`.
+        indices: Which items of the training draw.
+
+    Returns:
+        One conversation per index: what `word_items` asks, then the others, whose text tells nothing
+        again.
+    """
+    items = _first_fitting(topic, "train", list(indices))
+    return [(item.question, *item.others) for item in items]
+
+
 def _first_fitting(topic: str, draw: str, indices: list[int]) -> list[WordItem]:
     """Try again for every index until the combination is one of the draw's."""
     found: dict[int, WordItem] = {}

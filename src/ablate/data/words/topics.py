@@ -1,7 +1,8 @@
 """What the text-only questions ask: six rules, each over words that the tiny tokenizer knows whole."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from ablate.data.shapes.questions import Question
 from ablate.data.shapes.world import COLOURS, COUNTS, SHAPES
@@ -12,8 +13,6 @@ THINGS = (
     *("chair", "table", "cup", "bottle", "book", "clock", "key", "lamp", "apple", "bread"),
 )
 _KINDS = (COLOURS, SHAPES, COUNTS, THINGS)
-_EXTREMES = ("biggest", "smallest")
-_SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class WordItem:
 
     Attributes:
         question: The question.
+        others: What else can be asked about the same words, which a later turn need not tell again.
         combination: The words that stand together in it, whatever their order and whichever is asked
             for. All items of a combination belong to one draw, so that no answer of a held-out draw can
             have been learned by heart. (Holding out a word with its answer would teach the opposite:
@@ -29,6 +29,7 @@ class WordItem:
     """
 
     question: Question
+    others: tuple[Question, ...]
     combination: str
 
 
@@ -49,25 +50,37 @@ class Chances:
         return [left.pop(self.index(len(left))) for _ in range(n)]
 
 
-def _item(text: str, answer: str, options: Sequence[str], together: Sequence[str]) -> WordItem:
-    return WordItem(Question(text, answer, tuple(options)), " ".join(sorted(together)))
+def _item(
+    told: str, questions: Sequence[Question], asked: int, together: Sequence[str]
+) -> WordItem:
+    """Ask the question numbered `asked` of those about the words told."""
+    question = replace(questions[asked], text=f"{told}\n{questions[asked].text}")
+    others = (*questions[:asked], *questions[asked + 1 :])
+    return WordItem(question, others, " ".join(sorted(together)))
+
+
+def _row(words: Sequence[str]) -> str:
+    return f"in a row: {' '.join(words)}"
 
 
 def recall(chances: Chances) -> WordItem:
     """Ask for the colour that one of three things was said to have."""
     things, colours = chances.choose(THINGS, 3), chances.choose(COLOURS, 3)
-    asked = chances.index(3)
-    told = " and ".join(f"the {t} is {c}" for t, c in zip(things, colours, strict=True))
-    text = f"{told}\nwhat colour is the {things[asked]}?"
-    return _item(text, colours[asked], colours, things)
+    pairs = list(zip(things, colours, strict=True))
+    told = " and ".join(f"a {colour} {thing}" for thing, colour in pairs)
+    questions = [Question(f"what colour is the {t}?", c, tuple(colours)) for t, c in pairs]
+    questions += [Question(f"what is {c}?", t, tuple(things)) for t, c in pairs]
+    return _item(told, questions, chances.index(3), things)
 
 
 def position(chances: Chances) -> WordItem:
     """Ask for the word in a numbered place of a list of five."""
     listed = chances.choose(THINGS, 5)
-    place = chances.index(5)
-    text = f"in a row: {' '.join(listed)}\nwhat is word {COUNTS[place + 1]}?"
-    return _item(text, listed[place], listed, listed)
+    questions = [
+        Question(f"what is word {COUNTS[i + 1]}?", word, tuple(listed))
+        for i, word in enumerate(listed)
+    ]
+    return _item(_row(listed), questions, chances.index(5), listed)
 
 
 def count(chances: Chances) -> WordItem:
@@ -75,28 +88,29 @@ def count(chances: Chances) -> WordItem:
     kind, name = ((COLOURS, "colour"), (SHAPES, "shape"))[chances.index(2)]
     n_kind = 1 + chances.index(4)
     words = [*chances.choose(kind, n_kind), *chances.choose(THINGS, 5 - n_kind)]
-    text = f"in a row: {' '.join(chances.choose(words, 5))}\nhow many are a {name}?"
-    return _item(text, COUNTS[n_kind], COUNTS[1:5], words)
+    question = Question(f"how many are a {name}?", COUNTS[n_kind], COUNTS[1:5])
+    return _item(_row(chances.choose(words, 5)), [question], 0, words)
 
 
 def neighbour(chances: Chances) -> WordItem:
     """Ask for the word left or right of another one in a list of four."""
     listed = chances.choose(THINGS, 4)
-    place, side = chances.index(3), _SIDES[chances.index(2)]
-    left, right = listed[place : place + 2]
-    asked, answer = (right, left) if side == "left" else (left, right)
-    text = f"in a row: {' '.join(listed)}\nwhat is {side} of {asked}?"
-    return _item(text, answer, listed, listed)
+    pairs = list(pairwise(listed))
+    options = tuple(listed)
+    questions = [Question(f"what is right of {left}?", right, options) for left, right in pairs]
+    questions += [Question(f"what is left of {right}?", left, options) for left, right in pairs]
+    return _item(_row(listed), questions, chances.index(6), listed)
 
 
 def number(chances: Chances) -> WordItem:
-    """Ask for the biggest or smallest of four numbers."""
-    numbers = chances.choose(COUNTS, 4)
-    extreme = _EXTREMES[chances.index(2)]
-    values = [COUNTS.index(word) for word in numbers]
-    answer = COUNTS[max(values) if extreme == "biggest" else min(values)]
-    text = f"in a row: {' '.join(numbers)}\nwhat is the {extreme}?"
-    return _item(text, answer, numbers, numbers)
+    """Ask for the biggest, the smallest or the middle one of five numbers."""
+    numbers = chances.choose(COUNTS, 5)
+    ranked = sorted(numbers, key=COUNTS.index)
+    questions = [
+        Question(f"what is the {name}?", ranked[rank], tuple(numbers))
+        for name, rank in (("biggest", -1), ("smallest", 0), ("middle", 2))
+    ]
+    return _item(_row(numbers), questions, chances.index(3), numbers)
 
 
 def odd(chances: Chances) -> WordItem:
@@ -105,8 +119,8 @@ def odd(chances: Chances) -> WordItem:
     other = (kind + 1 + chances.index(len(_KINDS) - 1)) % len(_KINDS)
     (answer,) = chances.choose(_KINDS[other], 1)
     words = chances.choose([answer, *chances.choose(_KINDS[kind], 3)], 4)
-    text = f"in a row: {' '.join(words)}\nwhat is not like the rest?"
-    return _item(text, answer, words, words)
+    question = Question("what is not like the rest?", answer, tuple(words))
+    return _item(_row(words), [question], 0, words)
 
 
 # Numbers that the longest of the topics uses up.
