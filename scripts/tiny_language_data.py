@@ -100,7 +100,7 @@ class TextWorld:
             for first, *others in word_conversations(topic, rows.tolist()):
                 turns = [(self.prompt(first.text), first.answer)]
                 for i in self._random.permutation(len(others)):
-                    turns.append((f"\n{others[i].text}\nanswer:", others[i].answer))
+                    turns.append((f"\n{self.prompt(others[i].text)}", others[i].answer))
                 texts.append(turns)
         return texts
 
