@@ -8,14 +8,14 @@ configurations below are those of the hub. Every encoder is a process of its own
     python scripts/check_full_size.py                    # all of them
     python scripts/check_full_size.py resnet-50 --blocks 2
 
-One run with torch 2.13 on one thread of two cores that other work kept busy (load above 4):
+One run with torch 2.13, on one thread beside one other job, 4 minutes:
 
     encoder          parameters   tokens x width   step    peak
-    siglip-so400m        413.0M     729 x 1152     77 s    8.1 GB
-    dino-siglip          717.4M     729 x 2176     76 s   13.0 GB
+    siglip-so400m        413.0M     729 x 1152     41 s    8.1 GB
+    dino-siglip          717.4M     729 x 2176     70 s   13.4 GB
     resnet-50             23.5M      49 x 2048      1 s    1.0 GB
-    vit-large            303.7M     576 x 1024     17 s    5.8 GB
-    clip-vit-large       303.5M     576 x 1024     16 s    5.8 GB
+    vit-large            303.7M     576 x 1024     24 s    5.7 GB
+    clip-vit-large       303.5M     576 x 1024     26 s    5.9 GB
     patches                0.0M     729 x  588      0 s    0.6 GB
 """
 
