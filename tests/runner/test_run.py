@@ -5,6 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 import torch
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from safetensors.torch import load_file
 from transformers import CLIPModel, LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
 
@@ -172,6 +173,22 @@ def test_a_llava_on_siglip_needs_no_clip(ablate_run, model_folder, tmp_path):
     assert row["encoder"] == "siglip"
     assert row["effective_parameters"] == row["trainable_parameters"] > 0
     assert not set(pd.read_csv(outputs / "siglip" / "tasks.csv")["metric"]) - {"accuracy"}
+
+
+def test_runs_that_the_launcher_lost_are_counted(ablate_run, capsys, monkeypatch):
+    def refuse(*_):
+        raise OSError("the queue is closed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(BasicLauncher, "launch", refuse)
+        code, outputs = ablate_run(*ABLATION)
+    seen = capsys.readouterr()
+    assert code == 1
+    assert "the launcher failed: OSError: the queue is closed" in seen.out
+    assert "2 of 2 runs failed" in seen.err
+    assert "2 never began and have no row" in seen.err
+    assert ablate_run(*ABLATION)[0] == 0
+    assert len(results(outputs / "rank")) == 2
 
 
 def test_an_axis_that_changes_nothing_is_refused(ablate_run, capsys):

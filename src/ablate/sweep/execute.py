@@ -54,8 +54,10 @@ def execute(jobs: Sequence[Job], launcher: Launcher) -> None:
         died = _launch(waiting, launcher, "+".join(folder.name for folder in folders))
     failed = _show(folders, jobs, died)
     if failed:
+        lost = sum(job.run.folder.read() is None for job in jobs)
         raise RunsFailedError(
             f"{failed} of {len(jobs)} runs failed; their rows say why, their log.txt has more."
+            + (f" {lost} never began and have no row: see the lines above." if lost else "")
         )
 
 
