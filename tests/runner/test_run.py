@@ -1,11 +1,12 @@
 """`ablate run` from command to CSV row, on a random model."""
 
 import shutil
+import sys
 
 import pandas as pd
 import pytest
 import torch
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.plugins import Plugins
 from safetensors.torch import load_file
 from transformers import CLIPModel, LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
 
@@ -179,8 +180,10 @@ def test_runs_that_the_launcher_lost_are_counted(ablate_run, capsys, monkeypatch
     def refuse(*_):
         raise OSError("the queue is closed")
 
+    Plugins.instance()  # imports every launcher anew
     with monkeypatch.context() as patched:
-        patched.setattr(BasicLauncher, "launch", refuse)
+        module = sys.modules["hydra._internal.core_plugins.basic_launcher"]
+        patched.setattr(module.BasicLauncher, "launch", refuse)
         code, outputs = ablate_run(*ABLATION)
     seen = capsys.readouterr()
     assert code == 1
