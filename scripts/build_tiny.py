@@ -1,7 +1,7 @@
 """Build the tiny models that the package ships, from a seed and nothing else.
 
 `python scripts/build_tiny.py` writes `src/ablate/models/tiny` in about half an hour: the tiny LLaVA
-and its CLIP (9 minutes on two CPU threads), a language model of its own (9 minutes on one thread) and
+and its CLIP (9 minutes on two CPU threads), a language model of its own (11 minutes on one thread) and
 five encoders (12 minutes on one thread). `--only` builds a part alone; none needs another's files. All
 values are in `build_tiny.yaml`. The same machine gives the same bytes; another one may round otherwise.
 """
