@@ -153,6 +153,7 @@ def ablate_run(
 ) -> Callable[..., tuple[int, Path]]:
     """Call `ablate run` in this process; return its exit code and the output folder."""
     monkeypatch.setattr(sys, "argv", ["ablate"])
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def call(*words: str) -> tuple[int, Path]:
         return run([*arguments, *words]), tmp_path / "outputs"

@@ -28,6 +28,7 @@ VARYING = [
 @pytest.fixture
 def instruct(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ablate"])
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def call(*words):
         return run([*words, *FEW, *SMALL_SUITE, f"output_dir={tmp_path}"]), tmp_path

@@ -81,8 +81,8 @@ def read_vision_config(model: ModelConfig) -> dict[str, Any]:
             f"Model '{model.llava}' is no LLaVA: its config.json has no vision_config. "
             f"Fix: model.llava=<a LLaVA's folder or hub id>."
         )
-    vision: dict[str, Any] = config["vision_config"]
-    return vision
+    # What transformers takes a LLaVA's image encoder for where its configuration does not say.
+    return {"model_type": "clip_vision_model", **config["vision_config"]}
 
 
 def check_language(model: ModelConfig) -> None:

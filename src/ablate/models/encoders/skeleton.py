@@ -29,6 +29,6 @@ def encoder_skeleton(model: ModelConfig, encoder: EncoderConfig | None) -> PreTr
     with torch.device("meta"):
         if encoder is not None:
             return SequenceEncoder(sequence_config(encoder))
-        settings = {"model_type": "clip_vision_model", **read_vision_config(model)}
-        tower: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(**settings))
+        config = AutoConfig.for_model(**read_vision_config(model))
+        tower: PreTrainedModel = AutoModel.from_config(config)
         return tower
