@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ablate.results.console import outcome_line, summary_lines
-from ablate.results.record import RunRecord, StableRules, SuiteRecord, TaskResult
+from ablate.results.record import AblationRecord, RunRecord, StableRules, SuiteRecord, TaskResult
 from ablate.results.run_folder import RunFolder
 from ablate.results.tables import read_stable_tasks, rebuild
 
@@ -12,6 +12,16 @@ SUITE = SuiteRecord(
     {"vision": ["shape", "count"], "text": ["recall"]},
     {"vision": "auto", "text": "auto"},
     StableRules(noise_multiple=2.0, negligible_noise=1.0, largest_noise_share=0.5),
+)
+
+ENCODER = AblationRecord(
+    "encoder",
+    "Which encoder?",
+    "encoder",
+    ["siglip", "patches"],
+    "siglip",
+    ["vision_stable_score", "text_stable_score"],
+    "a test",
 )
 
 
@@ -24,15 +34,18 @@ def finished(sweep, *values, value=None, seed=0, suite=SUITE, **columns) -> RunF
     ]
     folder = RunFolder(sweep, f"run-{value}-{seed}")
     row = {"run_id": folder.run_id, "seed": seed, "status": "ok", "load_seconds": 1.25, **columns}
+    row |= {"config_id": str(value)}
     row |= {"ablation": "encoder", "axis": "encoder", "value": value} if value else {}
     with folder.owned(wait=True):
-        folder.begin({}, row)
+        folder.begin({}, RunRecord({**row, "status": "interrupted"}))
         folder.finish(RunRecord(row, tasks, suite=suite), None)
     return folder
 
 
 def lines_of(sweep) -> list[str]:
-    return "\n".join(summary_lines(rebuild(sweep), read_stable_tasks(sweep))).splitlines()
+    return "\n".join(
+        summary_lines(rebuild(sweep), [ENCODER], read_stable_tasks(sweep))
+    ).splitlines()
 
 
 def test_a_run_says_its_mean_over_all_tasks_whatever_is_stable(tmp_path):

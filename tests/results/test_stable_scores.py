@@ -6,9 +6,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from ablate.results.columns import COLUMNS, STABLE_TASK_COLUMNS
 from ablate.results.record import (
-    COLUMNS,
-    STABLE_TASK_COLUMNS,
     RunRecord,
     StableRules,
     SuiteRecord,
@@ -33,7 +32,7 @@ def task(name: str, value: float | None, kind="vision", chance=0.2) -> TaskResul
     return TaskResult(name, kind, "accuracy", value, None, chance, 400, 0.02)
 
 
-def finished(sweep, encoder="siglip", seed=0, *, left_out=(), suite=SUITE, point=None, **columns):
+def finished(sweep, encoder="siglip", seed=0, *, left_out=(), suite=SUITE, **columns):
     columns = {"status": "ok", "ablation": "encoder", "axis": "encoder", "value": encoder} | columns
     tasks = [
         task("shape", SHAPE[encoder][seed]),
@@ -45,8 +44,8 @@ def finished(sweep, encoder="siglip", seed=0, *, left_out=(), suite=SUITE, point
     row = {"run_id": folder.run_id, "seed": seed, "encoder": encoder, **columns}
     kept = [task for task in tasks if task.task not in left_out]
     with folder.owned(wait=True):
-        folder.begin({}, row)
-        folder.finish(RunRecord(row, kept, suite=suite, point=point), None)
+        folder.begin({}, RunRecord({**row, "status": "interrupted"}))
+        folder.finish(RunRecord(row, kept, suite=suite), None)
     return folder
 
 
@@ -132,7 +131,7 @@ def test_no_stable_task_says_so(tmp_path):
 def test_runs_that_did_not_end_well_do_not_count(tmp_path):
     sweep_of_four(tmp_path)
     for seed in (0, 1):
-        finished(tmp_path, "patches", seed, status="nan", error="the loss is not finite")
+        finished(tmp_path, "patches", seed, status="diverged", error="the loss is not finite")
     table = scores(tmp_path)
     failed = table.loc["encoder-patches-seed0"]
     assert pd.isna(failed["vision_stable_score"])
@@ -161,11 +160,11 @@ def test_runs_of_one_point_agree_in_all_but_the_seed(tmp_path):
     rebuild(tmp_path)
     assert set(read_stable_tasks(tmp_path)["n_points"]) == {2}
     for seed in (0, 1):  # a difference that no column shows
-        finished(tmp_path, "siglip", seed, point=f"learning rate {seed}")
+        finished(tmp_path, "siglip", seed, config_id=f"learning rate {seed}")
     rebuild(tmp_path)
     assert set(read_stable_tasks(tmp_path)["n_points"]) == {2}
     for seed in (0, 1):
-        finished(tmp_path, "siglip", seed, point="one")
+        finished(tmp_path, "siglip", seed, config_id="one")
     rebuild(tmp_path)
     assert set(read_stable_tasks(tmp_path)["n_points"]) == {1}
 
@@ -181,15 +180,16 @@ def test_without_a_suite_there_is_no_decision_and_a_stale_one_goes(tmp_path):
     assert read_stable_tasks(tmp_path).empty
 
 
-def test_a_suite_survives_json_and_old_records_load(tmp_path):
-    folder = finished(tmp_path, point="abc")
-    record = folder.read()
-    assert record.suite == SUITE
-    assert record.point == "abc"
+def test_a_suite_survives_json_and_records_of_version_0_1_load(tmp_path):
+    folder = finished(tmp_path, config_id="abc")
+    assert folder.read().suite == SUITE
     path = folder.path / "result.json"
     content = json.loads(path.read_text())
-    del content["suite"], content["point"]
-    path.write_text(json.dumps(content))
+    for key in ("suite", "ablation", "settings", "overrides", "files"):
+        del content[key]
+    del content["row"]["config_id"]
+    content["row"]["status"] = "nan"
+    path.write_text(json.dumps(content | {"point": "abc"}))
     record = folder.read()
-    assert (record.suite, record.point) == (None, None)
+    assert (record.suite, record.config_id, record.status) == (None, "abc", "diverged")
     assert len(rebuild(tmp_path)) == 1

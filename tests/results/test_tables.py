@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ablate.results.columns import COLUMNS
 from ablate.results.files import replacing, write_text
-from ablate.results.record import COLUMNS, RunRecord, TaskResult
+from ablate.results.record import RunRecord, TaskResult
 from ablate.results.run_folder import RunFolder
 from ablate.results.tables import rebuild
 
@@ -29,9 +30,13 @@ def finished(sweep: Path, value: int, seed: int = 0, **columns) -> RunFolder:
     folder = RunFolder(sweep, f"rank-{value}-seed{seed}")
     row = {"run_id": folder.run_id, "ablation": "rank", "value": value, "seed": seed}
     with folder.owned(wait=True):
-        folder.begin({"seed": seed}, row)
+        folder.begin({"seed": seed}, RunRecord({**row, "status": "interrupted"}))
         folder.finish(RunRecord({**row, "status": "ok", **columns}, [TASK]), None)
     return folder
+
+
+def started(folder: RunFolder) -> RunRecord:
+    return RunRecord({"run_id": folder.run_id, "seed": 0, "status": "interrupted"})
 
 
 def test_tables_have_the_contract_columns_in_order_of_value_and_seed(tmp_path):
@@ -60,7 +65,7 @@ def test_what_was_not_measured_is_an_empty_cell(tmp_path):
 def test_a_run_that_never_ended_is_interrupted_and_one_at_work_is_left_out(tmp_path):
     folder = RunFolder(tmp_path, "rank-8-seed0")
     with folder.owned(wait=False):
-        folder.begin({}, {"run_id": folder.run_id, "seed": 0})
+        folder.begin({}, started(folder))
     assert list(rebuild(tmp_path)["status"]) == ["interrupted"]
     with subprocess.Popen(
         [sys.executable, "-c", OWNER, str(tmp_path), folder.run_id],
@@ -79,7 +84,7 @@ def test_a_run_that_never_ended_is_interrupted_and_one_at_work_is_left_out(tmp_p
 
 def test_an_interrupted_run_starts_from_an_empty_folder(tmp_path):
     folder = finished(tmp_path, 8)
-    folder.begin({}, {"run_id": folder.run_id})
+    folder.begin({}, started(folder))
     assert folder.read().status == "interrupted"
     assert not (folder.path / "result.json").exists()
 

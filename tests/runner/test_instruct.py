@@ -20,6 +20,7 @@ SMALL_SUITE = [
     f"tasks.tasks.{name}.items=20" for name in ("shape", "colour", "size", "texture", "count")
 ]
 VARYING = [
+    "trained_at",
     *("load_seconds", "importance_seconds", "train_seconds", "eval_seconds", "peak_memory_bytes"),
     *("started_at", "finished_at"),
 ]
@@ -60,7 +61,7 @@ def test_an_encoder_ablation_fills_scores_and_tasks(instruct):
     items = pd.read_parquet(outputs / "encoder" / "runs" / table["run_id"][0] / "items.parquet")
     first = tasks[tasks["run_id"] == table["run_id"][0]]
     for task in first.itertuples():
-        assert items[items["task"] == task.task]["correct"].mean() == pytest.approx(task.value)
+        assert items[items["task"] == task.task]["score"].mean() == pytest.approx(task.value)
 
 
 @pytest.mark.parametrize("method", ["frozen", "full", "lora", "lorsu"])

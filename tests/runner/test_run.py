@@ -14,12 +14,11 @@ from ablate.runner.restore import restore
 
 ABLATION = ["+ablation=rank", "ablation.values=[2,4]", "ablation.baseline=2", "seeds=[0]"]
 TIMES = ["load_seconds", "importance_seconds", "train_seconds", "eval_seconds"]
-VARYING = [*TIMES, "peak_memory_bytes", "started_at", "finished_at"]
+VARYING = [*TIMES, "peak_memory_bytes", "started_at", "trained_at", "finished_at"]
 
 
 def results(folder):
-    # The status `nan` is a word.
-    return pd.read_csv(folder / "results.csv", keep_default_na=False, na_values=[""])
+    return pd.read_csv(folder / "results.csv")
 
 
 def numbers(folder):
@@ -49,7 +48,7 @@ def test_an_ablation_becomes_rows_folders_and_tables(ablate_run, capsys):
     }
     items = pd.read_parquet(folder / "items.parquet")
     vqa = items[items["metric"] == "accuracy"]
-    assert vqa["correct"].mean() == pytest.approx(table["accuracy"][0])
+    assert vqa["score"].mean() == pytest.approx(table["accuracy"][0])
     tasks = pd.read_csv(outputs / "rank" / "tasks.csv")
     assert list(tasks["metric"]) == ["accuracy", "zero_shot_accuracy"] * 2
     assert (tasks["n"] == 40).all()
@@ -114,8 +113,8 @@ def test_a_failed_run_leaves_a_row_and_the_others_go_on(ablate_run, capsys):
     )
     assert code == 1
     table = results(outputs / "rank")
-    assert sorted(table["status"]) == ["nan", "ok"]
-    failed = table[table["status"] == "nan"].iloc[0]
+    assert sorted(table["status"]) == ["diverged", "ok"]
+    failed = table[table["status"] == "diverged"].iloc[0]
     assert "loss is" in failed["error"]
     assert pd.isna(failed["accuracy"])
     assert failed["rank"] == 64
@@ -176,7 +175,7 @@ def test_a_llava_on_siglip_needs_no_clip(ablate_run, model_folder, tmp_path):
     assert not set(pd.read_csv(outputs / "siglip" / "tasks.csv")["metric"]) - {"accuracy"}
 
 
-def test_runs_that_the_launcher_lost_are_counted(ablate_run, capsys, monkeypatch):
+def test_runs_that_the_launcher_lost_have_rows_that_say_so(ablate_run, capsys, monkeypatch):
     def refuse(*_):
         raise OSError("the queue is closed")
 
@@ -189,7 +188,9 @@ def test_runs_that_the_launcher_lost_are_counted(ablate_run, capsys, monkeypatch
     assert code == 1
     assert "the launcher failed: OSError: the queue is closed" in seen.out
     assert "2 of 2 runs failed" in seen.err
-    assert "2 never began and have no row" in seen.err
+    lost = results(outputs / "rank")
+    assert list(lost["status"]) == ["failed"] * 2
+    assert list(lost["error"]) == ["the launcher failed: OSError: the queue is closed"] * 2
     assert ablate_run(*ABLATION)[0] == 0
     assert len(results(outputs / "rank")) == 2
 

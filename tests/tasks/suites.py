@@ -12,6 +12,8 @@ from ablate.config.reading import read_run_config
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.suites import SuiteConfig
 from ablate.config.schema.tasks import TaskConfig
+from ablate.results.items import ItemResult
+from ablate.tasks.base import TaskOutcome
 
 EVALUATION = EvalConfig(batch_size=7, n_options=5, seed=0, max_new_tokens=8)
 PLACES = (
@@ -36,3 +38,11 @@ def read_task(name: str, **changes: Any) -> TaskConfig:
     values = OmegaConf.to_container(node, resolve=True)
     assert isinstance(values, Mapping)
     return TypeAdapter(TaskConfig).validate_python(values)
+
+
+def predictions(outcome: TaskOutcome) -> list[str | None]:
+    return [item.prediction for item in outcome.items]
+
+
+def by_id(outcome: TaskOutcome) -> dict[str, ItemResult]:
+    return {item.id: item for item in outcome.items}

@@ -50,18 +50,10 @@ def test_the_shipped_model_sees_shapes_and_is_lost_without_them(shipped):
     assert (outcome.result.task, outcome.result.kind) == ("shape", "vision")
     assert outcome.result.chance == 0.125
     assert outcome.result.value_before is None
-    assert list(outcome.items.columns) == [
-        "task",
-        "metric",
-        "id",
-        "answer",
-        "prediction",
-        "prediction_before",
-        "correct",
+    assert [item.score for item in outcome.items] == [
+        item.answer == item.prediction for item in outcome.items
     ]
-    right = (outcome.items["answer"] == outcome.items["prediction"]).tolist()
-    assert outcome.items["correct"].tolist() == right
-    assert outcome.items["id"].is_unique
+    assert len({item.id for item in outcome.items}) == task.n
     # The same questions about grey squares: what is left is guessing.
     task._images = [image.point(lambda _: 128) for image in task._images]
     assert task.ask(shipped, EVALUATION, calls.append).result.value < 0.4
@@ -72,6 +64,6 @@ def test_the_shipped_model_sees_shapes_and_is_lost_without_them(shipped):
 def test_any_model_and_scoring_answers(tiny_random_vlm, name, scoring):
     task = load_task("one", read_task(name, items=16, scoring=scoring))
     first, again = (task.ask(tiny_random_vlm, EVALUATION, lambda _: None) for _ in range(2))
-    assert first.items.equals(again.items)
+    assert first.items == again.items
     assert first.result == again.result
     assert first.result.stderr is not None

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from tests.tasks.suites import EVALUATION, read_task
+from tests.tasks.suites import EVALUATION, by_id, predictions, read_task
 
 from ablate.config.errors import ConfigError
 from ablate.tasks.language_model import causal_language_model
@@ -100,18 +100,18 @@ def test_choices_are_those_of_the_model_in_memory(tiny_random_vlm, folder):
     assert (task.kind, task.n, sum(calls)) == ("text", 18, 18)
     plain = [plain_choice(tiny_random_vlm, f"{QUESTIONS[i % 3]} {i}") for i in range(18)]
     assert len(set(plain)) > 1
-    assert outcome.items["prediction"].tolist() == plain
-    assert outcome.items["answer"].tolist() == [OPTIONS[number % 4] for number in range(18)]
+    assert predictions(outcome) == plain
+    assert [item.answer for item in outcome.items] == [OPTIONS[number % 4] for number in range(18)]
     right = [p == OPTIONS[i % 4] for i, p in enumerate(plain)]
-    assert outcome.items["correct"].tolist() == right
+    assert [item.score for item in outcome.items] == right
     assert outcome.result.value == pytest.approx(sum(right) / 18)
     again = task.ask(tiny_random_vlm, EVALUATION, calls.append)
-    assert again.items.equals(outcome.items)
+    assert again.items == outcome.items
     # What trains the language model moves the answers.
     with torch.no_grad():
         tiny_random_vlm.llava.lm_head.weight.neg_()
     moved = task.ask(tiny_random_vlm, EVALUATION, calls.append)
-    assert not moved.items["prediction"].equals(outcome.items["prediction"])
+    assert predictions(moved) != predictions(outcome)
 
 
 def test_generated_answers(tiny_random_vlm, folder):
@@ -129,17 +129,17 @@ def test_generated_answers(tiny_random_vlm, folder):
         pad_token_id=tokenizer.pad_token_id,
     )[0, ids.shape[1] :]
     text = tokenizer.decode(generated, skip_special_tokens=True).split("\n")[0]
-    assert outcome.items["prediction"][0] == text
+    assert outcome.items[0].prediction == text
 
 
 def test_a_part_of_the_items_gets_the_same_answers(tiny_random_vlm, folder):
     whole = load_task("own", own_task(folder))
     part = load_task("own", own_task(folder, items=5))
     assert (part.n, part.fingerprint != whole.fingerprint) == (5, True)
-    answers = whole.ask(tiny_random_vlm, EVALUATION, lambda _: None).items.set_index("id")
-    few = part.ask(tiny_random_vlm, EVALUATION, lambda _: None).items.set_index("id")
+    answers = by_id(whole.ask(tiny_random_vlm, EVALUATION, lambda _: None))
+    few = by_id(part.ask(tiny_random_vlm, EVALUATION, lambda _: None))
     assert len(few) == 5
-    assert few.equals(answers.loc[few.index])
+    assert all(item.prediction == answers[id_].prediction for id_, item in few.items())
 
 
 def test_shots_stand_in_the_prompt_and_in_the_fingerprint(tiny_random_vlm, folder):

@@ -20,8 +20,8 @@ class Accuracy:
     standard_error: float | None
 
 
-def accuracy(predictions: Sequence[int | None], answers: Sequence[int]) -> Accuracy:
-    """Count right predictions; an item without a prediction is wrong.
+def accuracy(predictions: Sequence[object], answers: Sequence[object]) -> Accuracy:
+    """Count correct predictions; an item without a prediction (None) is wrong.
 
     Chance level: 1 / options for multiple choice, 1 / classes for classification.
 

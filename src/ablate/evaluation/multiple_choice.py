@@ -16,6 +16,7 @@ from ablate.evaluation.inference import inference
 from ablate.evaluation.likelihood import log_likelihoods
 from ablate.evaluation.prompts import ImageTokens, Prompt, embed
 from ablate.models.vlm import VisionLanguageModel
+from ablate.results.items import ItemResult
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,26 @@ def answer_items(
             if on_batch is not None:
                 on_batch(len(chosen))
     return [answers[index] for index in range(len(items))]
+
+
+def choice_result(item: MultipleChoiceItem, answer: Answer, cluster: str) -> ItemResult:
+    """Write an answer in words: the chosen option, 1 where it is the correct one, else 0.
+
+    Args:
+        item: The question.
+        answer: What the model said; no choice that could be read counts as wrong.
+        cluster: What items that are not independent share, such as the image.
+    """
+    chosen = answer.prediction
+    return ItemResult(
+        id=item.id,
+        cluster=cluster,
+        answer=item.options[item.answer],
+        prediction=None if chosen is None else item.options[chosen],
+        score=float(chosen == item.answer),
+        text=answer.text,
+        option_logprobs=answer.scores,
+    )
 
 
 def letter_in(text: str, n_options: int) -> int | None:

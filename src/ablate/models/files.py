@@ -204,3 +204,13 @@ def fingerprint(name: str, revision: str | None) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+def model_source(config: ModelConfig) -> str:
+    """Return where a model really comes from: its folder, or its hub id and revision."""
+    name = config.llava or config.language or config.name
+    if name.startswith(SHIPPED):
+        return name
+    if Path(name).expanduser().is_dir():
+        return str(Path(name).expanduser().resolve())
+    return f"{name}@{config.revision}" if config.revision else name

@@ -1,48 +1,31 @@
 """What a person reads on the terminal: a line for each run, a table at the end."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from ablate.results.record import RunRecord
+from ablate.config.text import printable
+from ablate.results.record import AblationRecord, Cell, DamagedRecordError, RunRecord
 from ablate.results.run_folder import RunFolder
 from ablate.results.stability import mean_centred, why_not_centred
 from ablate.results.stable_scores import KINDS, tasks_of
+from ablate.results.summary import Estimate, Summary, summarise
 
 _STAGES = ("load_seconds", "importance_seconds", "train_seconds", "eval_seconds")
-_SETTINGS = (
-    "model",
-    "encoder",
-    "encoder_frozen",
-    "method",
-    "loss",
-    "data",
-    "shots",
-    "sessions",
-    "rank",
-    "top_k_heads",
-    "sparsity",
-)
-_SHOWN = (
-    "accuracy_before",
-    "accuracy",
-    "target_improvement",
-    "control_change",
-    "vision_stable_score",
-    "text_stable_score",
-)
 
 
 def outcome_line(folder: RunFolder) -> str:
     """Say how one run ended."""
-    record = folder.read()
+    try:
+        record = folder.read()
+    except DamagedRecordError as error:
+        return f"{folder.run_id}: {error}"
     if record is None:
         return f"{folder.run_id}: no result"
     row = record.row
     if record.status != "ok":
-        return f"{folder.run_id}: {record.status} {row.get('error') or ''}".rstrip()
-    seconds = sum(row.get(stage) or 0.0 for stage in _STAGES)
+        return printable(f"{folder.run_id}: {record.status} {row.get('error') or ''}").rstrip()
+    seconds = sum(float(row.get(stage) or 0.0) for stage in _STAGES)
     scores = ", ".join(_suite_words(record))
     measured = [*_accuracy_words(record), *([f"mean centred accuracy {scores}"] if scores else [])]
     return f"{folder.run_id}: {', '.join(measured) or 'ok'} ({seconds:.1f} s)"
@@ -71,24 +54,28 @@ def _suite_words(record: RunRecord) -> Iterator[str]:
         yield f"{kind}{score} ({n} {'task' if n_expected == 1 else 'tasks'})"
 
 
-def summary_lines(results: pd.DataFrame, stable_tasks: pd.DataFrame | None = None) -> Iterator[str]:
-    """Yield a table of means over seeds for each ablation, and where the time went.
+def summary_lines(
+    results: pd.DataFrame,
+    ablations: Sequence[AblationRecord] = (),
+    stable_tasks: pd.DataFrame | None = None,
+) -> Iterator[str]:
+    """Yield a table for each ablation, one line per configuration, and where the time went.
 
     Args:
         results: Rows of results.csv.
+        ablations: The ablations that the rows belong to.
         stable_tasks: Rows of stable_tasks.csv; those of the ablations in `results` are told.
     """
     good = results[results["status"] == "ok"]
-    for ablation, rows in good.groupby("ablation", dropna=False, sort=False):
-        axis = str(rows["axis"].iloc[0]).rsplit(".", 1)[-1]
-        varied = [name for name in _varied(rows) if name != axis]
-        by = ["value", *varied] if isinstance(ablation, str) else (varied or ["method"])
-        title = f"{ablation}: {rows['axis'].iloc[0]}" if isinstance(ablation, str) else "runs"
+    by_name = {ablation.name: ablation for ablation in ablations}
+    for name, rows in good.groupby("ablation", dropna=False, sort=False):
+        ablation = by_name.get(str(name))
         yield ""
-        yield f"{title} (mean over seeds, ± standard deviation)"
-        yield _table(rows, by)
+        if ablation is not None:
+            yield f"{ablation.name}: {ablation.question}"
+        yield from _table(summarise(rows, ablation), ablation)
         if stable_tasks is not None:
-            same = stable_tasks["ablation"].isin([ablation])
+            same = stable_tasks["ablation"].isin([name])
             yield from _decision_lines(stable_tasks[same])
         yield from _note_lines(rows)
     if len(good):
@@ -121,29 +108,39 @@ def _note_lines(rows: pd.DataFrame) -> Iterator[str]:
             yield f"no {kind} stable score in {n} of {len(rows)} runs: {note}"
 
 
-def _varied(rows: pd.DataFrame) -> list[str]:
-    """Return the settings in which runs differ and that do not simply follow the ablation's value."""
-    differ = [name for name in _SETTINGS if rows[name].nunique(dropna=False) > 1]
-    if rows["value"].isna().all():
-        return differ
-    by_value = rows.groupby("value", dropna=False)
-    return [name for name in differ if by_value[name].nunique(dropna=False).max() > 1]
+def _table(summaries: Sequence[Summary], ablation: AblationRecord | None) -> Iterator[str]:
+    """Yield the lines of a table, right-aligned under their headers, and what its numbers are."""
+    metrics = list(dict.fromkeys(name for summary in summaries for name in summary.metrics))
+    has_differences = any(summary.differences for summary in summaries)
+    settings = list(summaries[0].settings)
+    header = [] if ablation is None else [ablation.key]
+    header += [*settings, "runs"]
+    for metric in metrics:
+        header += [metric, "- baseline"] if has_differences else [metric]
+    lines = [header]
+    for summary in summaries:
+        cells = [] if ablation is None else [_shown(summary.value)]
+        cells += [*(_shown(summary.settings[name]) for name in settings), str(summary.n_runs)]
+        for metric in metrics:
+            cells.append(_with_spread(summary.metrics.get(metric)))
+            if has_differences:
+                difference = summary.differences.get(metric)
+                cells.append("baseline" if summary.is_baseline else _with_spread(difference, "+"))
+        lines.append(cells)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        padded = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+        yield "  ".join(padded).rstrip()
+    pairing = "; differences are paired by seed" if has_differences else ""
+    yield f"mean over seeds ± standard deviation{pairing}"
 
 
-def _table(rows: pd.DataFrame, by: list[str]) -> str:
-    groups = rows.groupby(by, dropna=False, sort=False)
-    columns: dict[str, pd.Series] = {"runs": groups.size()}
-    for column in _SHOWN:
-        if rows[column].notna().any():
-            spread = groups[column].std()
-            mean = groups[column].mean()
-            columns[column] = pd.Series(
-                [_with_spread(m, s) for m, s in zip(mean, spread, strict=True)], index=mean.index
-            )
-    return pd.DataFrame(columns).reset_index().to_string(index=False, na_rep="")
+def _shown(value: Cell) -> str:
+    return "" if value is None else printable(str(value))
 
 
-def _with_spread(mean: float, spread: float) -> str:
-    if math.isnan(mean):
+def _with_spread(estimate: Estimate | None, sign: str = "") -> str:
+    if estimate is None:
         return ""
-    return f"{mean:.3f}" if math.isnan(spread) else f"{mean:.3f} ± {spread:.3f}"
+    spread = "" if estimate.sd is None else f" ± {estimate.sd:.3f}"
+    return f"{estimate.mean:{sign}.3f}{spread}"

@@ -1,91 +1,22 @@
-"""What one run leaves behind, and the columns it is written in."""
+"""What one run leaves behind: the content of its result.json."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, field
+from typing import Any, Literal, get_args
 
-Status = Literal["ok", "failed", "nan", "oom", "interrupted"]
+from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
 
-COLUMNS = (
-    "run_id",
-    "ablation",
-    "axis",
-    "value",
-    "seed",
-    "status",
-    "error",
-    "model",
-    "encoder",
-    "encoder_frozen",
-    "method",
-    "loss",
-    "data",
-    "shots",
-    "sessions",
-    "rank",
-    "top_k_heads",
-    "sparsity",
-    "accuracy",
-    "accuracy_before",
-    "target_improvement",
-    "control_change",
-    "vision_stable_score",
-    "text_stable_score",
-    "n_items",
-    "trainable_parameters",
-    "effective_parameters",
-    "peak_memory_bytes",
-    "load_seconds",
-    "importance_seconds",
-    "train_seconds",
-    "eval_seconds",
-    "git_commit",
-    "git_dirty",
-    "ablate_version",
-    "started_at",
-    "finished_at",
-    "device",
-    "precision",
-    "forgetting",
-    "clip_effective_parameters",
-    "vision_stable_stderr",
-    "text_stable_stderr",
-    "vision_stable_note",
-    "text_stable_note",
-)
-TASK_COLUMNS = (
-    "run_id",
-    "task",
-    "kind",
-    "metric",
-    "value",
-    "value_before",
-    "chance",
-    "n",
-    "stderr",
-)
-STABLE_TASK_COLUMNS = (
-    "ablation",
-    "suite",
-    "kind",
-    "task",
-    "metric",
-    "choice",
-    "stable",
-    "reason",
-    "n",
-    "chance",
-    "mean",
-    "centred",
-    "stderr",
-    "seed_sd",
-    "spread",
-    "n_runs",
-    "n_points",
-)
-SESSION_COLUMNS = ("run_id", "after_session", "session", "classes", "accuracy", "n")
+Status = Literal["ok", "failed", "diverged", "oom", "interrupted"]
+Cell = bool | int | float | str | None
+
+_CLOSED = ConfigDict(extra="forbid", strict=True)
 
 
-@dataclass(frozen=True)
+class DamagedRecordError(ValueError):
+    """A file of a run does not hold what ablate writes there."""
+
+
+@dataclass(frozen=True, config=_CLOSED)
 class TaskResult:
     """One metric of one task, before and after adaptation.
 
@@ -94,7 +25,7 @@ class TaskResult:
         kind: What the task is for.
         metric: Name of the metric.
         value: The metric after adaptation, a fraction.
-        value_before: The same of the untouched model.
+        value_before: The same of the base model.
         chance: What guessing scores.
         n: Number of items.
         stderr: Standard error of `value` over items.
@@ -110,7 +41,7 @@ class TaskResult:
     stderr: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CLOSED)
 class SessionResult:
     """The target's accuracy on the classes of one continual-learning session.
 
@@ -129,7 +60,7 @@ class SessionResult:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CLOSED)
 class StableRules:
     """When `auto` calls a task stable; docs/stable_scores.md spells it out.
 
@@ -144,7 +75,7 @@ class StableRules:
     largest_noise_share: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CLOSED)
 class SuiteRecord:
     """The suite a run was evaluated on, and how its stable tasks are chosen.
 
@@ -160,13 +91,31 @@ class SuiteRecord:
     stable: dict[str, Literal["auto"] | list[str]]
     rules: StableRules
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "SuiteRecord":
-        """Read what `dataclasses.asdict` made of it."""
-        return cls(**{**content, "rules": StableRules(**content["rules"])})
+
+@dataclass(frozen=True, config=_CLOSED)
+class AblationRecord:
+    """The ablation that a run is a value of: what was asked, and how it is answered.
+
+    Attributes:
+        name: Name of the ablation.
+        question: The question, in words.
+        key: The configuration key or group that is varied.
+        values: The values that were asked for.
+        baseline: The value that the others are compared with.
+        metrics: Columns of results.csv that answer the question.
+        source: Where the question comes from.
+    """
+
+    name: str
+    question: str
+    key: str
+    values: list[Cell]
+    baseline: Cell
+    metrics: list[str]
+    source: str
 
 
-@dataclass
+@dataclass(config=_CLOSED)
 class RunRecord:
     """One row of results.csv and the rows of tasks.csv that belong to it.
 
@@ -176,41 +125,80 @@ class RunRecord:
         sessions: The target after every session; empty in the offline setting.
         digest: Hash of the trained update and every answer; None where there is no outcome.
         suite: The suite of vision and text tasks, if the run was evaluated on one.
-        point: Hash of all that determines the run's numbers but its seed; None where it was not kept.
+        ablation: The ablation, if the run is part of one.
+        settings: Everything that determines the run's numbers but the seed, by dotted key.
+        overrides: The keys that were given for this run, with their values.
+        files: SHA-256 of the run's other files, by name: what has to be there for the run to count as done.
     """
 
-    row: dict[str, Any]
+    row: dict[str, Cell]
     tasks: list[TaskResult] = field(default_factory=list)
     sessions: list[SessionResult] = field(default_factory=list)
     digest: str | None = None
     suite: SuiteRecord | None = None
-    point: str | None = None
+    ablation: AblationRecord | None = None
+    settings: dict[str, Cell] = field(default_factory=dict)
+    overrides: dict[str, Cell] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_0_1(cls, content: Any) -> Any:  # noqa: ANN401  # whatever stands in a file
+        """Read records from before a configuration had an id in its row and `nan` was called `diverged`."""
+        if not isinstance(content, dict) or "point" not in content:
+            return content
+        content = dict(content)
+        point, row = content.pop("point"), content.get("row")
+        if isinstance(row, dict):
+            status = "diverged" if row.get("status") == "nan" else row.get("status")
+            content["row"] = {"config_id": point, **row, "status": status}
+        return content
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """How the run ended."""
-        return str(self.row["status"])
+        status: Status = self.row["status"]  # type: ignore[assignment]  # checked where it is read
+        return status
+
+    @property
+    def config_id(self) -> str | None:
+        """What the runs of one configuration share, whatever their seed."""
+        config_id = self.row.get("config_id")
+        return None if config_id is None else str(config_id)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as it stands in result.json."""
-        return {
-            "row": self.row,
-            "tasks": [asdict(task) for task in self.tasks],
-            "sessions": [asdict(session) for session in self.sessions],
-            "digest": self.digest,
-            "suite": None if self.suite is None else asdict(self.suite),
-            "point": self.point,
-        }
+        return asdict(self)
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> "RunRecord":
-        """Read what `to_json` wrote; a record from before there were suites has none."""
-        suite = content.get("suite")
-        return cls(
-            content["row"],
-            [TaskResult(**task) for task in content["tasks"]],
-            [SessionResult(**session) for session in content["sessions"]],
-            content["digest"],
-            None if suite is None else SuiteRecord.from_json(suite),
-            content.get("point"),
-        )
+
+_RECORD = TypeAdapter(RunRecord)
+
+
+def read_record(content: bytes, run_id: str) -> RunRecord:
+    """Read the JSON text of what `RunRecord.to_json` returned.
+
+    Args:
+        content: What was read from the file.
+        run_id: Name of the folder it was read from.
+
+    Raises:
+        DamagedRecordError: If it is anything else, or the record of another run.
+    """
+    try:
+        record = _RECORD.validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DamagedRecordError(f"{place or 'content'}: {first['msg']}") from error
+    _check_row(record.row, run_id)
+    return record
+
+
+def _check_row(row: dict[str, Cell], run_id: str) -> None:
+    if row.get("run_id") != run_id:
+        raise DamagedRecordError(f"row.run_id is {row.get('run_id')!r}, not the folder's name")
+    if row.get("status") not in get_args(Status):
+        raise DamagedRecordError(f"row.status is {row.get('status')!r}")
+    seed = row.get("seed")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise DamagedRecordError(f"row.seed is {seed!r}")

@@ -111,6 +111,6 @@ def _points(runs: Iterable[RunRecord], kind: str, name: str) -> list[list[TaskRe
     for run in runs:
         task = tasks_of(run, kind).get(name)
         if task is not None:
-            key = run.point or tuple(str(run.row.get(setting)) for setting in _SETTINGS)
+            key = run.config_id or tuple(str(run.row.get(setting)) for setting in _SETTINGS)
             points.setdefault(key, []).append(task)
     return list(points.values())

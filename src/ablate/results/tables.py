@@ -1,26 +1,58 @@
 """The CSV files of a sweep: rebuilt from its run folders, never appended to."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 
-from ablate.results.files import replacing
-from ablate.results.record import (
-    COLUMNS,
-    SESSION_COLUMNS,
-    STABLE_TASK_COLUMNS,
-    TASK_COLUMNS,
-    RunRecord,
-    SessionResult,
-    TaskResult,
-)
+from ablate.config.text import printable
+from ablate.results.columns import COLUMNS, SESSION_COLUMNS, STABLE_TASK_COLUMNS, TASK_COLUMNS
+from ablate.results.files import locked, remove_temporary, replacing
+from ablate.results.record import DamagedRecordError, RunRecord, SessionResult, TaskResult
 from ablate.results.run_folder import RunFolder
+from ablate.results.settings import setting_columns
 from ablate.results.stable_scores import stable_scores
 
-_STABLE_TASKS = "stable_tasks.csv"
+TABLES = ("results.csv", "tasks.csv", "sessions.csv", "stable_tasks.csv")
+_RESULTS, _TASKS, _SESSIONS, _STABLE_TASKS = TABLES
+# What pandas reads as a missing value: as text it would vanish.
+_READ_AS_MISSING = frozenset(
+    {
+        "#N/A",
+        "#N/A N/A",
+        "#NA",
+        "-1.#IND",
+        "-1.#QNAN",
+        "-NaN",
+        "-nan",
+        "1.#IND",
+        "1.#QNAN",
+        "<NA>",
+        "N/A",
+        "NA",
+        "NULL",
+        "NaN",
+        "None",
+        "n/a",
+        "nan",
+        "null",
+    }
+)
+_FORMULA = ("=", "+", "-", "@")
+
+
+@dataclass(frozen=True)
+class SweepRuns:
+    """What the run folders of a sweep hold.
+
+    Attributes:
+        records: Every run that can be read, ordered by ablation, value and seed.
+        damaged: Why a run cannot be read, by run id.
+    """
+
+    records: list[RunRecord]
+    damaged: dict[str, str]
 
 
 def rebuild(sweep_folder: Path) -> pd.DataFrame:
@@ -29,6 +61,7 @@ def rebuild(sweep_folder: Path) -> pd.DataFrame:
     Always results.csv and tasks.csv; sessions.csv and stable_tasks.csv where runs had sessions or a suite.
     What is stable is decided anew from the runs there are: stable scores may move until a sweep is whole.
     Several processes may call this at once: a lock orders them and a rename publishes each file whole.
+    A run whose record is damaged is left out.
 
     Args:
         sweep_folder: `outputs/<name>`.
@@ -37,48 +70,60 @@ def rebuild(sweep_folder: Path) -> pd.DataFrame:
         The rows of results.csv.
     """
     sweep_folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(sweep_folder / ".lock"):
-        records = read_records(sweep_folder)
+    with locked(sweep_folder / ".lock"):
+        remove_temporary(sweep_folder)
+        records = read_runs(sweep_folder).records
         scores, decisions = stable_scores(records)
         rows = [record.row | columns for record, columns in zip(records, scores, strict=True)]
         results = pd.DataFrame(rows)
         extra = [column for column in results.columns if column not in COLUMNS]
         results = results.reindex(columns=[*COLUMNS, *extra])
+        settings = pd.DataFrame(setting_columns(records), index=results.index)
+        results = pd.concat([results, settings], axis="columns")
         tasks = [(record, task) for record in records for task in record.tasks]
         sessions = [(record, session) for record in records for session in record.sessions]
-        _write(results, sweep_folder / "results.csv")
-        _write(_details(tasks, TASK_COLUMNS), sweep_folder / "tasks.csv")
-        if sessions:
-            _write(_details(sessions, SESSION_COLUMNS), sweep_folder / "sessions.csv")
-        if decisions:
-            table = pd.DataFrame(decisions, columns=list(STABLE_TASK_COLUMNS))
-            _write(table, sweep_folder / _STABLE_TASKS)
-        else:
-            (sweep_folder / _STABLE_TASKS).unlink(missing_ok=True)
+        _write(results, sweep_folder / _RESULTS)
+        _write(_details(tasks, TASK_COLUMNS), sweep_folder / _TASKS)
+        _write_if_any(_details(sessions, SESSION_COLUMNS), sweep_folder / _SESSIONS)
+        stable = pd.DataFrame(decisions, columns=list(STABLE_TASK_COLUMNS))
+        _write_if_any(stable, sweep_folder / _STABLE_TASKS)
     return results
 
 
 def read_stable_tasks(sweep_folder: Path) -> pd.DataFrame:
     """Return the rows of stable_tasks.csv as `rebuild` left them, none if there is no such file."""
     try:
-        return pd.read_csv(sweep_folder / _STABLE_TASKS, keep_default_na=False, na_values=[""])
+        return pd.read_csv(sweep_folder / _STABLE_TASKS)
     except FileNotFoundError:
         return pd.DataFrame(columns=list(STABLE_TASK_COLUMNS))
 
 
-def read_records(sweep_folder: Path) -> list[RunRecord]:
-    """Read every run of a sweep, ordered by ablation, value and seed.
+def read_runs(sweep_folder: Path) -> SweepRuns:
+    """Read every run of a sweep.
 
     A run that another process is at work on has no outcome yet and is left out.
     """
-    records = []
+    records, damaged = [], {}
     for path in sorted((sweep_folder / "runs").glob("*/")):
         folder = RunFolder(sweep_folder, path.name)
-        record = folder.read()
-        if record is None or (record.status == "interrupted" and folder.is_owned()):
+        try:
+            record = folder.read()
+        except DamagedRecordError as error:
+            damaged[path.name] = str(error)
             continue
-        records.append(record)
-    return sorted(records, key=_order)
+        if record is not None and not (record.status == "interrupted" and folder.is_at_work()):
+            records.append(record)
+    return SweepRuns(sorted(records, key=_order), damaged)
+
+
+def as_text_cell(text: str) -> str:
+    """Write a text so that it stays the text it is, in pandas and in a spreadsheet.
+
+    Control characters are shown escaped. A leading apostrophe marks a text that pandas would read as
+    missing (`NA`, `null`) or a spreadsheet as a formula (`=1+1`).
+    """
+    shown = printable(text)
+    return f"'{shown}" if shown in _READ_AS_MISSING or shown.startswith(_FORMULA) else shown
 
 
 def _details(
@@ -100,12 +145,23 @@ def _order(record: RunRecord) -> tuple[str, bool, float, str, int, str]:
         is_word,
         0.0 if is_word else float(value),  # type: ignore[arg-type]
         str(value),
-        int(record.row.get("seed", 0)),
+        int(record.row["seed"] or 0),
         str(record.row["run_id"]),
     )
 
 
+def _write_if_any(table: pd.DataFrame, path: Path) -> None:
+    if len(table):
+        _write(table, path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _write(table: pd.DataFrame, path: Path) -> None:
     """Write a CSV file whole; integers stay integers where some cells are empty."""
+    safe = table.convert_dtypes().map(
+        lambda cell: as_text_cell(cell) if isinstance(cell, str) else cell
+    )
+    safe.columns = [as_text_cell(str(column)) for column in safe.columns]
     with replacing(path) as temporary:
-        table.convert_dtypes().to_csv(temporary, index=False)
+        safe.convert_dtypes().to_csv(temporary, index=False)

@@ -15,10 +15,11 @@ from ablate.methods.build import build_method
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
 from ablate.runner.audit import Probes
-from ablate.runner.fit import fit, save_update, session_of, write_audit
+from ablate.runner.fit import end_training, fit, save_update, session_of, write_audit
 from ablate.runner.importance import importance
 from ablate.runner.prepare import FewShotRun
 from ablate.runner.stages import Stopwatch
+from ablate.runner.training import FinishedTraining
 from ablate.training.losses import Loss, build_loss
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,10 @@ def adapt(
     compute: Compute,
     watch: Stopwatch,
     after_session: Callable[[], None],
-) -> dict[str, Any]:
+) -> FinishedTraining:
     """Train through all sessions, leave the merged model in `vlm`, and write the update to the run's folder.
+
+    What has been trained is on disk before `after_session` is called.
 
     Args:
         prepared: The run.
@@ -41,7 +44,7 @@ def adapt(
         after_session: Called after every session, with its update merged.
 
     Returns:
-        What was trained, by column of results.csv.
+        What was trained.
     """
     config = prepared.config
     with watch.stage("load"):
@@ -69,9 +72,11 @@ def adapt(
         update |= {f"{prefix}{name}": tensor for name, tensor in method.update().items()}
         method.merge()
         vlm.requires_grad_(False).eval()
+        save_update(prepared, update)
+        if number == len(sessions) - 1:
+            training = end_training(prepared, columns, compute, watch)
         after_session()
-    save_update(prepared, update)
-    return columns
+    return training
 
 
 def session_prefix(number: int, n_sessions: int) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ablate.config.schema import RunConfig
 from ablate.results.run_folder import RunFolder
-from ablate.results.tables import read_records
+from ablate.results.tables import read_runs
 
 
 class NoEffectError(ValueError):
@@ -17,7 +17,7 @@ class NoEffectError(ValueError):
 def outcome_digest(adapter: Path, items: pd.DataFrame) -> str:
     """Hash what a run found: its trained update, if it has one, and every prediction."""
     digest = hashlib.sha256(adapter.read_bytes() if adapter.exists() else b"")
-    answers = items[["task", "metric", "id", "prediction"]]
+    answers = items[["task", "metric", "item_id", "prediction"]]
     digest.update(answers.to_csv(index=False).encode())
     return digest.hexdigest()
 
@@ -30,7 +30,7 @@ def check_effect(config: RunConfig, folder: RunFolder, digest: str) -> None:
     """
     if config.ablation is None:
         return
-    for record in read_records(folder.path.parents[1]):
+    for record in read_runs(folder.sweep_path).records:
         row = record.row
         if record.status != "ok":
             continue

@@ -1,7 +1,7 @@
 """Every data set of a run, asked as questions and, where there is a CLIP, classified zero-shot."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,10 +11,11 @@ from ablate.config.schema import EvalConfig, FewShotData
 from ablate.data.few_shot import decode
 from ablate.data.multiple_choice import multiple_choice_items
 from ablate.data.types import ImageClassification, LabelledImages, MultipleChoiceItem
-from ablate.evaluation.metrics import accuracy
-from ablate.evaluation.multiple_choice import answer_items
+from ablate.evaluation.metrics import Accuracy, accuracy
+from ablate.evaluation.multiple_choice import answer_items, choice_result
 from ablate.evaluation.zero_shot import class_embeddings, predict_zero_shot
 from ablate.models.vlm import VisionLanguageModel
+from ablate.results.items import ItemResult, items_table
 from ablate.results.record import TaskResult
 
 
@@ -42,12 +43,12 @@ class Outcome:
     """What a model said to one data set.
 
     Attributes:
-        choices: Chosen option of every item; None where the answer could not be read.
-        classes: Zero-shot class of every image; None where there is no CLIP.
+        answers: Every item through the VLM.
+        classes: Every image classified zero-shot; None where there is no CLIP.
     """
 
-    choices: list[int | None]
-    classes: list[int] | None
+    answers: tuple[ItemResult, ...]
+    classes: tuple[ItemResult, ...] | None
 
 
 def evaluation_set(
@@ -85,79 +86,68 @@ def evaluate(
         evaluation.max_new_tokens,
         on_batch,
     )
-    classes = None
-    if vlm.clip is not None:
-        embeddings = class_embeddings(vlm, asked.data.class_names, asked.data.templates)
-        classes = predict_zero_shot(vlm, asked.images.pixels, embeddings, evaluation.batch_size)
-    return Outcome([answer.prediction for answer in answers], classes)
+    results = [
+        choice_result(item, answer, item.id)
+        for item, answer in zip(asked.items, answers, strict=True)
+    ]
+    return Outcome(tuple(results), _zero_shot(vlm, asked, evaluation))
 
 
 def task_results(asked: EvaluationSet, before: Outcome, after: Outcome) -> list[TaskResult]:
     """Sum up a data set in its tasks: questions through the VLM, and CLIP zero-shot if there is one."""
-    right = [item.answer for item in asked.items]
     chance = 1 / len(asked.items[0].options)
-    tasks = [_task(asked, "accuracy", after.choices, before.choices, right, chance)]
+    tasks = [_task(asked, "accuracy", after.answers, before.answers, chance)]
     if after.classes is not None and before.classes is not None:
-        labels, chance = asked.images.labels.tolist(), 1 / len(asked.data.class_names)
-        zero_shot = _task(
-            asked, "zero_shot_accuracy", after.classes, before.classes, labels, chance
-        )
-        tasks.append(zero_shot)
+        chance = 1 / len(asked.data.class_names)
+        tasks.append(_task(asked, "zero_shot_accuracy", after.classes, before.classes, chance))
     return tasks
 
 
-def item_table(asked: EvaluationSet, before: Outcome, after: Outcome) -> pd.DataFrame:
-    """Return one row per item and task, with answers and predictions in words."""
-    rows = [
-        {
-            "task": asked.data.name,
-            "metric": "accuracy",
-            "id": item.id,
-            "answer": item.options[item.answer],
-            "prediction": _text(item, after.choices[row]),
-            "prediction_before": _text(item, before.choices[row]),
-            "correct": after.choices[row] == item.answer,
-        }
-        for row, item in enumerate(asked.items)
-    ]
-    if after.classes is None or before.classes is None:
-        return pd.DataFrame(rows)
+def item_tables(asked: EvaluationSet, before: Outcome, after: Outcome) -> list[pd.DataFrame]:
+    """Return the items of each of a data set's tasks, as they were before training and are after it."""
+    name, kind = asked.data.name, asked.kind
+    tables = [items_table(name, kind, "accuracy", after.answers, before.answers)]
+    if after.classes is not None and before.classes is not None:
+        zero_shot = items_table(name, kind, "zero_shot_accuracy", after.classes, before.classes)
+        tables.append(zero_shot)
+    return tables
+
+
+def _zero_shot(
+    vlm: VisionLanguageModel, asked: EvaluationSet, evaluation: EvalConfig
+) -> tuple[ItemResult, ...] | None:
+    if vlm.clip is None:
+        return None
     names = asked.data.class_names
-    rows += [
-        {
-            "task": asked.data.name,
-            "metric": "zero_shot_accuracy",
-            "id": asked.images.ids[row],
-            "answer": names[label],
-            "prediction": names[after.classes[row]],
-            "prediction_before": names[before.classes[row]],
-            "correct": after.classes[row] == label,
-        }
-        for row, label in enumerate(asked.images.labels.tolist())
-    ]
-    return pd.DataFrame(rows)
+    embeddings = class_embeddings(vlm, names, asked.data.templates)
+    classes = predict_zero_shot(vlm, asked.images.pixels, embeddings, evaluation.batch_size)
+    labels = asked.images.labels.tolist()
+    return tuple(
+        ItemResult(id_, id_, names[label], names[given], float(given == label))
+        for id_, label, given in zip(asked.images.ids, labels, classes, strict=True)
+    )
 
 
 def _task(
     asked: EvaluationSet,
     metric: str,
-    after: list[int | None] | list[int],
-    before: list[int | None] | list[int],
-    right: list[int],
+    after: Sequence[ItemResult],
+    before: Sequence[ItemResult],
     chance: float,
 ) -> TaskResult:
-    measured = accuracy(after, right)
+    measured = share_correct(after)
     return TaskResult(
         task=asked.data.name,
         kind=asked.kind,
         metric=metric,
         value=measured.value,
-        value_before=accuracy(before, right).value,
+        value_before=share_correct(before).value,
         chance=chance,
         n=measured.n,
         stderr=measured.standard_error,
     )
 
 
-def _text(item: MultipleChoiceItem, choice: int | None) -> str | None:
-    return None if choice is None else item.options[choice]
+def share_correct(items: Sequence[ItemResult]) -> Accuracy:
+    """Return the share of items whose prediction is the answer."""
+    return accuracy([item.prediction for item in items], [item.answer for item in items])

@@ -16,6 +16,8 @@ from ablate.results.files import replacing
 from ablate.runner.audit import Probes, audit, totals
 from ablate.runner.prepare import PreparedRun
 from ablate.runner.progress import stage_bar
+from ablate.runner.stages import Stopwatch, peak_memory_bytes
+from ablate.runner.training import FinishedTraining, keep_training
 from ablate.training.loop import steps_per_epoch, train
 from ablate.training.losses import Loss
 
@@ -97,6 +99,17 @@ def save_update(prepared: PreparedRun, update: Mapping[str, Tensor]) -> None:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in update.items()}
         with replacing(prepared.folder.adapter_path) as temporary:
             save_file(tensors, temporary)
+
+
+def end_training(
+    prepared: PreparedRun, columns: dict[str, Any], compute: Compute, watch: Stopwatch
+) -> FinishedTraining:
+    """Write down that a run's update, which is in its folder, is all that it trains.
+
+    From here on a failed evaluation costs no second training.
+    """
+    peak = peak_memory_bytes(compute.device)
+    return keep_training(prepared.folder, columns, dict(watch.seconds), peak, compute)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablate.config.reading import to_plain
@@ -11,11 +11,25 @@ from ablate.config.schema import RunConfig
 from ablate.models.compute import Compute
 from ablate.models.encoders.check import encoder_fingerprint
 from ablate.models.files import fingerprint
+from ablate.results.record import Cell
+from ablate.results.settings import FINGERPRINT
 from ablate.tasks.base import Task
 
 # These change where or how fast a run happens, never its numbers.
-_NOT_DETERMINING = ("ablation", "seeds", "name", "output_dir", "force", "device", "save_model")
+_NOT_DETERMINING = (
+    "ablation",
+    "seeds",
+    "name",
+    "output_dir",
+    "force",
+    "device",
+    "save_model",
+    "fail_fast",
+)
 _HASH_CHARACTERS = 10
+_OVERRIDE = re.compile(
+    r"[+~]*(?P<key>[^=@]+)(?:@(?P<package>[^=]+))?(?:=(?P<value>.*))?", re.DOTALL
+)
 
 
 def fingerprints(config: RunConfig, data: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:
@@ -53,9 +67,37 @@ def run_id(config: RunConfig, fingerprints: dict[str, str]) -> str:
     return f"{slug(config)}-{digest}"
 
 
-def point_digest(config: RunConfig, fingerprints: dict[str, str]) -> str:
-    """Hash what determines a run's numbers but the seed: runs of one point differ in it alone."""
-    return _digest(_drop(_determining(config), "seed"), fingerprints)
+def config_id(config: RunConfig, fingerprints: dict[str, str]) -> str:
+    """Name what determines a run's numbers but the seed: the runs of one configuration share it."""
+    return _digest(_drop(_determining(config), "seed"), fingerprints)[:_HASH_CHARACTERS]
+
+
+def settings(config: RunConfig, fingerprints: dict[str, str]) -> dict[str, Cell]:
+    """Return what `config_id` is the hash of, by dotted key; hashes of contents stand under `fingerprint.`."""
+    contents = {
+        FINGERPRINT + name: hash_[:_HASH_CHARACTERS] for name, hash_ in fingerprints.items()
+    }
+    return _flat(_drop(_determining(config), "seed")) | contents
+
+
+def given_settings(config: RunConfig, overrides: Sequence[str]) -> dict[str, Cell]:
+    """Return the keys that a run was given on the command line or by its ablation, with their values.
+
+    Args:
+        config: The run.
+        overrides: What Hydra composed it from, such as `train.epochs=3`, `method@language=lora-l` and
+            `~data@controls.source`. What says only where and how often to run is left out.
+    """
+    flat = _flat(to_plain(config))
+    given: dict[str, Cell] = {}
+    for word in overrides:
+        match = _OVERRIDE.fullmatch(word)
+        if match is None:
+            continue
+        key = match["package"] or match["key"].replace("/", ".")
+        if key.split(".")[0] not in (*_NOT_DETERMINING, "seed", "hydra"):
+            given[key] = flat[key] if key in flat else match["value"]
+    return given
 
 
 def _determining(config: RunConfig) -> dict[str, Any]:
@@ -73,6 +115,17 @@ def _determining(config: RunConfig) -> dict[str, Any]:
     for data in (determining["data"], *determining["controls"].values(), *tables):
         _drop(data, "path", "image_folder", "include_path")
     return determining
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Cell]:
+    """Flatten nested mappings into dotted keys; lists become their JSON text."""
+    flat: dict[str, Cell] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value) if isinstance(value, list) else value
+    return flat
 
 
 def _digest(determining: dict[str, Any], fingerprints: dict[str, str]) -> str:

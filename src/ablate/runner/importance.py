@@ -14,7 +14,7 @@ from ablate.methods.base import Method
 from ablate.methods.lorsu.importance import mean_gradients
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
-from ablate.results.files import replacing
+from ablate.runner.cache import writing
 from ablate.runner.identity import importance_key
 from ablate.runner.prepare import PreparedRun
 from ablate.runner.progress import stage_bar
@@ -117,8 +117,7 @@ def _read(file: Path, key: str, parameters: dict[str, nn.Parameter]) -> dict[str
 
 
 def _write(file: Path, key: str, gradients: dict[str, Tensor]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as temporary:
+    with writing(file) as temporary:
         save_file(gradients, temporary, {_KEY: key, _CONTENT: _digest(gradients)})
 
 

@@ -1,7 +1,6 @@
 """Training on instructions in two stages: align the projector, then train what the run trains."""
 
 import logging
-from typing import Any
 
 from ablate.config.schema import RunConfig
 from ablate.data.types import InstructionData
@@ -11,10 +10,11 @@ from ablate.methods.joint import Joint
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
 from ablate.runner.audit import Probes
-from ablate.runner.fit import fit, save_update, session_of, write_audit
+from ablate.runner.fit import end_training, fit, save_update, session_of, write_audit
 from ablate.runner.importance import importance
 from ablate.runner.prepare import InstructionRun
 from ablate.runner.stages import Stopwatch
+from ablate.runner.training import FinishedTraining
 from ablate.training.instruction_loss import InstructionLoss
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def instruction_method(config: RunConfig) -> Joint:
 
 def instruct(
     prepared: InstructionRun, vlm: VisionLanguageModel, compute: Compute, watch: Stopwatch
-) -> dict[str, Any]:
+) -> FinishedTraining:
     """Train on instructions, leave the merged model in `vlm`, and write the update to the run's folder.
 
     Every run sees the same conversations in the same order for the same number of steps, whatever
@@ -55,7 +55,7 @@ def instruct(
         watch: Adds up the seconds of each stage.
 
     Returns:
-        What was trained, by column of results.csv.
+        What was trained.
     """
     config = prepared.config
     _align(prepared, vlm, compute, watch)
@@ -74,7 +74,7 @@ def instruct(
     save_update(prepared, method.update())
     method.merge()
     vlm.requires_grad_(False).eval()
-    return columns
+    return end_training(prepared, columns, compute, watch)
 
 
 def _loss(

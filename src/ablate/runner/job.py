@@ -1,39 +1,37 @@
-"""What a Hydra launcher runs: one point, from its configuration to its row."""
+"""What a Hydra launcher runs: one run, from its configuration to its row."""
 
 import logging
-import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import torch
+import pandas as pd
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-import ablate
 from ablate.config.reading import read_run_config, to_plain
-from ablate.config.schema import RunConfig
-from ablate.models.compute import choose_compute
-from ablate.models.files import read_vision_config
-from ablate.results.record import RunRecord, StableRules, Status, SuiteRecord
-from ablate.results.run_folder import RunFolder
+from ablate.models.compute import Compute, choose_compute
+from ablate.results.record import RunRecord
 from ablate.results.tables import rebuild
+from ablate.runner.done import is_done, set_damage_aside
 from ablate.runner.effect import check_effect, outcome_digest
-from ablate.runner.identity import point_digest
 from ablate.runner.prepare import PreparedRun, prepare
-from ablate.runner.provenance import git_state
+from ablate.runner.progress import say
+from ablate.runner.row import failure, new_record
 from ablate.runner.run import measure
 from ablate.runner.stages import Stopwatch, peak_memory_bytes, reset_peak_memory
-from ablate.training.loop import NonFiniteLossError
+from ablate.runner.training import FinishedTraining, kept_training, now
 
 log = logging.getLogger(__name__)
 
 BUSY = "busy"
 _PATIENCE_SECONDS = 2
-STAGES = ("load", "importance", "train", "eval")
+_STAGES = ("load", "importance", "train", "eval")
+
+
+class RunNotRecordedError(RuntimeError):
+    """A run's outcome could not be written, such as to a full disk."""
 
 
 def run_job(composed: DictConfig) -> str:
@@ -48,7 +46,7 @@ def run_job(composed: DictConfig) -> str:
     Raises:
         ConfigError: If the configuration is wrong.
     """
-    prepared = prepare(read_run_config(composed))
+    prepared = prepare(read_run_config(composed), HydraConfig.get().overrides.task)
     return make_run(prepared, wait=False)
 
 
@@ -58,7 +56,12 @@ def make_run(prepared: PreparedRun, wait: bool) -> str:
     Args:
         prepared: The run.
         wait: Wait for another process that is making this run, rather than return `busy`.
+
+    Raises:
+        RunNotRecordedError: If not even its failure can be written.
     """
+    if line := set_damage_aside(prepared):
+        say(line)
     with prepared.folder.owned(wait, _PATIENCE_SECONDS) as owned:
         if not owned:
             return BUSY
@@ -67,139 +70,105 @@ def make_run(prepared: PreparedRun, wait: bool) -> str:
         try:
             return _recorded(prepared).status
         finally:
-            rebuild(Path(prepared.config.output_dir) / prepared.config.name)
+            rebuild(prepared.folder.sweep_path)
 
 
-def is_done(prepared: PreparedRun) -> bool:
-    """Tell whether a run has ended well before, with all that is asked of it now."""
-    if prepared.config.force:
-        return False
-    if prepared.config.save_model and not prepared.folder.model_path.is_dir():
-        return False
-    record = prepared.folder.read()
-    return record is not None and record.status == "ok"
-
-
-def update_suite(prepared: PreparedRun) -> None:
-    """Write into a finished run how the stable tasks are chosen now: that needs no other answers."""
-    record = prepared.folder.read()
-    wanted = _suite(prepared)
-    if record is None or record.suite == wanted:
-        return
-    with prepared.folder.owned(wait=True):
-        prepared.folder.finish(replace(record, suite=wanted), None)
+def record_lost(prepared: PreparedRun, reason: str) -> None:
+    """Leave a row for a run that a launcher lost before it had one; none if another process is at it."""
+    with prepared.folder.owned(wait=False) as owned:
+        if owned:
+            record = new_record(prepared)
+            record.row |= {"status": "failed", "error": reason, "finished_at": now()}
+            prepared.folder.finish(record, None)
 
 
 def _recorded(prepared: PreparedRun) -> RunRecord:
     """Make a run and leave its outcome in its folder, whatever happens."""
     config, folder = prepared.config, prepared.folder
-    record = RunRecord(
-        _identity(config, folder) | {"started_at": _now()},
-        suite=_suite(prepared),
-        point=point_digest(config, prepared.fingerprints),
-    )
-    folder.begin(to_plain(config), record.row)
     compute = choose_compute(config.device, config.precision)
+    kept = None if config.force else kept_training(folder, compute)
+    record = new_record(prepared)
+    record.row["started_at"] = now()
+    folder.begin(to_plain(config), record, keep_training=kept is not None)
     watch = Stopwatch(compute.device)
     reset_peak_memory(compute.device)
-    items = None
     with _logged(folder.log_path):
         try:
-            measured = measure(prepared, compute, watch)
-            record.digest = outcome_digest(folder.adapter_path, measured.items)
-            check_effect(config, folder, record.digest)
-            record.row |= {"status": "ok", **measured.columns}
-            record.tasks, record.sessions = measured.tasks, measured.sessions
-            items = measured.items
+            ended, items = _measured(prepared, record, compute, watch, kept)
+            _finish(prepared, ended, items, compute, watch, kept)
         except (Exception, KeyboardInterrupt) as error:
-            log.error("%s", traceback.format_exc())
-            record.row |= {"status": _status(error), "error": _one_line(error)}
+            log.exception("the run did not end well")
+            ended = new_record(prepared)
+            ended.row |= {"started_at": record.row["started_at"], **failure(error)}
+            try:
+                _finish(prepared, ended, None, compute, watch, kept)
+            except OSError as unwritten:
+                raise RunNotRecordedError(
+                    f"{folder.run_id}: {ended.row['error']}; nor can that be written: {unwritten}"
+                ) from error
             if isinstance(error, KeyboardInterrupt):
-                folder.finish(record, None)
                 raise
-    record.row |= {f"{stage}_seconds": watch.seconds.get(stage) for stage in STAGES}
+    return ended
+
+
+def _measured(
+    prepared: PreparedRun,
+    record: RunRecord,
+    compute: Compute,
+    watch: Stopwatch,
+    kept: FinishedTraining | None,
+) -> tuple[RunRecord, pd.DataFrame]:
+    """Return the record of a run that has ended well, and one row per item."""
+    if kept is not None:
+        watch.seconds.update(
+            {stage: kept.seconds.get(stage, 0.0) for stage in ("importance", "train")}
+        )
+    measured = measure(prepared, compute, watch, kept)
+    items = pd.concat(measured.items, ignore_index=True)
+    record.digest = outcome_digest(prepared.folder.adapter_path, items)
+    check_effect(prepared.config, prepared.folder, record.digest)
+    trained = {k: v for k, v in measured.training.columns.items() if k != "language_trained"}
+    record.row |= {"status": "ok", **trained, **measured.columns}
+    record.row["trained_at"] = measured.training.trained_at
+    record.tasks, record.sessions = measured.tasks, measured.sessions
+    return record, items
+
+
+def _finish(
+    prepared: PreparedRun,
+    record: RunRecord,
+    items: pd.DataFrame | None,
+    compute: Compute,
+    watch: Stopwatch,
+    kept: FinishedTraining | None,
+) -> None:
+    """Add what the run has cost to its record and write it."""
+    earlier_peak = 0 if kept is None else kept.peak_memory_bytes
+    record.row |= {f"{stage}_seconds": watch.seconds.get(stage) for stage in _STAGES}
     record.row |= {
-        "peak_memory_bytes": peak_memory_bytes(compute.device),
+        "peak_memory_bytes": max(earlier_peak, peak_memory_bytes(compute.device)),
         "device": str(compute.device),
         "precision": compute.precision,
-        "finished_at": _now(),
+        "finished_at": now(),
     }
-    folder.finish(record, items)
-    return record
+    prepared.folder.finish(record, items)
 
 
-def _identity(config: RunConfig, folder: RunFolder) -> dict[str, Any]:
-    """Return the columns that are known before anything has run."""
-    commit, dirty = git_state()
-    ablation, method = config.ablation, asdict(config.method)
-    return {
-        "run_id": folder.run_id,
-        "ablation": ablation.name if ablation else None,
-        "axis": ablation.key if ablation else None,
-        "value": ablation.value if ablation else None,
-        "seed": config.seed,
-        "model": config.model.name,
-        "encoder": _encoder(config),
-        "method": config.method.name,
-        "loss": config.loss,
-        "data": config.data.name,
-        **{key: getattr(config.data, key, None) for key in ("shots", "sessions")},
-        **{key: method.get(key) for key in ("rank", "top_k_heads", "sparsity")},
-        "git_commit": commit,
-        "git_dirty": dirty,
-        "ablate_version": ablate.__version__,
-    }
+class _LogFile(logging.FileHandler):
+    """A log that a full disk does not stop the run for."""
 
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            super().emit(record)
 
-def _encoder(config: RunConfig) -> str:
-    """Name the image encoder: the one put in, else the family or families of the model's own."""
-    if config.encoder is not None:
-        return config.encoder.name
-    vision = read_vision_config(config.model)
-    parts = vision.get("parts", [{"config": vision}])
-    families = [str(part["config"]["model_type"]).removesuffix("_vision_model") for part in parts]
-    return "+".join(families) or "patches"
-
-
-def _suite(prepared: PreparedRun) -> SuiteRecord | None:
-    """Say which tasks a run is to answer, and how the stable ones are chosen."""
-    suite = prepared.config.tasks
-    if suite is None:
-        return None
-    expected = {
-        kind: [task.name for task in prepared.tasks if task.kind == kind]
-        for kind in ("vision", "text")
-    }
-    stable = {"vision": suite.stable.vision, "text": suite.stable.text}
-    return SuiteRecord(
-        suite.name,
-        expected,
-        {kind: choice if choice == "auto" else list(choice) for kind, choice in stable.items()},
-        StableRules(**asdict(suite.stable.rules)),
-    )
-
-
-def _status(error: BaseException) -> Status:
-    if isinstance(error, NonFiniteLossError):
-        return "nan"
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return "oom"
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        """Let a line go that cannot be written."""
 
 
 @contextmanager
 def _logged(path: Path) -> Iterator[None]:
     """Send what ablate logs, and every warning, to the run's own file."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger("ablate"), logging.getLogger("py.warnings")]
     logging.captureWarnings(True)
@@ -214,4 +183,5 @@ def _logged(path: Path) -> Iterator[None]:
         for logger in loggers:
             logger.removeHandler(handler)
         logging.captureWarnings(False)
-        handler.close()
+        with suppress(OSError):
+            handler.close()

@@ -1,6 +1,7 @@
 """Everything a run needs apart from a model: data at hand, choices checked, the run's name known."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +39,14 @@ class PreparedRun:
         tasks: The suite's tasks, asked after training.
         folder: Where its results go.
         fingerprints: Content hash of the model's weights, the data, each control and each task.
+        overrides: The words that the run was composed from.
     """
 
     config: RunConfig
     tasks: tuple[Task, ...]
     folder: RunFolder
     fingerprints: dict[str, str]
+    overrides: tuple[str, ...]
 
     @property
     def cache_folder(self) -> Path:
@@ -79,8 +82,12 @@ class InstructionRun(PreparedRun):
     instructions: InstructionData
 
 
-def prepare(config: RunConfig) -> PreparedRun:
+def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     """Check a run against its data, its model's config and its output folder, and name it.
+
+    Args:
+        config: The run.
+        overrides: The words that it was composed from.
 
     Returns:
         A `FewShotRun` or an `InstructionRun`.
@@ -101,13 +108,17 @@ def prepare(config: RunConfig) -> PreparedRun:
         instructions = _instructions(config.data)
         contents = fingerprints(config, {"data": instructions.fingerprint}, tasks)
         folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, contents))
-        return InstructionRun(config, tasks, folder, contents, config.data, instructions)
+        return InstructionRun(
+            config, tasks, folder, contents, tuple(overrides), config.data, instructions
+        )
     target = _few_shot(config.data, trained_on=True)
     controls = {name: _few_shot(data, trained_on=False) for name, data in config.controls.items()}
     data = {f"controls.{name}": control.fingerprint for name, control in controls.items()}
     contents = fingerprints(config, {"data": target.fingerprint, **data}, tasks)
     folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, contents))
-    return FewShotRun(config, tasks, folder, contents, config.data, target, controls)
+    return FewShotRun(
+        config, tasks, folder, contents, tuple(overrides), config.data, target, controls
+    )
 
 
 def _few_shot(config: FewShotData, trained_on: bool) -> ImageClassification:

@@ -1,9 +1,9 @@
 """Continual learning: what each session's classes score after every session."""
 
 from ablate.data.few_shot import class_sessions
-from ablate.evaluation.metrics import accuracy, mean_forgetting
+from ablate.evaluation.metrics import mean_forgetting
 from ablate.results.record import SessionResult
-from ablate.runner.evaluate import EvaluationSet, Outcome
+from ablate.runner.evaluate import EvaluationSet, Outcome, share_correct
 
 
 def session_results(
@@ -26,9 +26,12 @@ def session_results(
     results = []
     for after_session, outcome in enumerate(outcomes):
         for number, classes in enumerate(sessions, start=1):
-            rows = [row for row, label in enumerate(labels) if label in classes]
-            measured = accuracy(
-                [outcome.choices[row] for row in rows], [target.items[row].answer for row in rows]
+            measured = share_correct(
+                [
+                    item
+                    for item, label in zip(outcome.answers, labels, strict=True)
+                    if label in classes
+                ]
             )
             names = ", ".join(target.data.class_names[label] for label in classes)
             results.append(SessionResult(after_session, number, names, measured.value, measured.n))

@@ -6,12 +6,11 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
-from ablate.results.files import write_text
+from ablate.results.items import ItemResult
 from ablate.results.record import TaskResult
+from ablate.runner.cache import writing
 from ablate.runner.prepare import PreparedRun
 from ablate.runner.progress import stage_bar
 from ablate.tasks.base import Task, TaskOutcome
@@ -81,7 +80,11 @@ def _read(file: Path, key: str) -> TaskOutcome | None:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["key"] != key:
             raise ValueError("another key")
-        outcome = TaskOutcome(TaskResult(**content["result"]), pd.DataFrame(content["items"]))
+        items = [
+            ItemResult(**{**item, "option_logprobs": tuple(item["option_logprobs"])})
+            for item in content["items"]
+        ]
+        outcome = TaskOutcome(TaskResult(**content["result"]), tuple(items))
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.warning("task cache %s cannot be used (%s); asking again", file, error)
         return None
@@ -90,7 +93,7 @@ def _read(file: Path, key: str) -> TaskOutcome | None:
 
 
 def _write(file: Path, key: str, outcome: TaskOutcome) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    items = json.loads(outcome.items.to_json(orient="records"))
+    items = [asdict(item) for item in outcome.items]
     content = {"key": key, "result": asdict(outcome.result), "items": items}
-    write_text(file, json.dumps(content))
+    with writing(file) as temporary:
+        temporary.write_text(json.dumps(content), encoding="utf-8")

@@ -9,13 +9,20 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
 from ablate.config.errors import ConfigError
+from ablate.config.text import printable
 from ablate.results.console import outcome_line, summary_lines
+from ablate.results.record import RunRecord
+from ablate.results.repair import repair
 from ablate.results.tables import read_stable_tasks, rebuild
-from ablate.runner.job import BUSY, is_done, make_run, update_suite
+from ablate.runner.cache import tidy
+from ablate.runner.done import is_done, set_damage_aside, update_record
+from ablate.runner.job import BUSY, make_run, record_lost
 from ablate.runner.prepare import PreparedRun
 from ablate.runner.progress import say, sweep_bar
+from ablate.runner.row import ablation_record
 
-_DIED = "died"
+# After so many failures for one reason a sweep says so, loudly.
+_ENOUGH = 3
 
 
 class RunsFailedError(RuntimeError):
@@ -41,43 +48,53 @@ def execute(jobs: Sequence[Job], launcher: Launcher) -> None:
     Raises:
         RunsFailedError: If a run failed.
     """
+    folders = list(dict.fromkeys(job.run.folder.sweep_path for job in jobs))
+    _put_in_order(folders, jobs)
     waiting = [job for job in jobs if not is_done(job.run)]
     for job in jobs:
         if job not in waiting:
-            update_suite(job.run)
-    folders = list(dict.fromkeys(job.run.folder.path.parents[1] for job in jobs))
+            update_record(job.run)
     for folder in folders:
         rebuild(folder)
         _announce(folder, jobs, waiting)
-    died: set[Path] = set()
     if waiting:
-        died = _launch(waiting, launcher, "+".join(folder.name for folder in folders))
-    failed = _show(folders, jobs, died)
+        _launch(waiting, launcher, "+".join(folder.name for folder in folders))
+    failed = _show(folders, jobs)
     if failed:
-        lost = sum(job.run.folder.read() is None for job in jobs)
+        missing = sum(job.run.folder.read() is None for job in jobs)
         raise RunsFailedError(
-            f"{failed} of {len(jobs)} runs failed; their rows say why, their log.txt has more."
-            + (f" {lost} never began and have no row: see the lines above." if lost else "")
+            f"{failed - missing} of {len(jobs)} runs failed; their rows say why, their log.txt has more."
+            + (f" {missing} never began." if missing else "")
         )
 
 
+def _put_in_order(folders: Sequence[Path], jobs: Sequence[Job]) -> None:
+    """Set aside what is damaged and remove what was left half written, each in one line."""
+    for cache in dict.fromkeys(job.run.cache_folder for job in jobs):
+        if line := tidy(cache):
+            say(line)
+    for folder in folders:
+        run_ids = {job.run.folder.run_id for job in jobs if job.run.folder.sweep_path == folder}
+        for line in repair(folder, run_ids):
+            say(line)
+    for job in jobs:
+        if line := set_damage_aside(job.run):
+            say(line)
+
+
 def _announce(folder: Path, jobs: Sequence[Job], waiting: Sequence[Job]) -> None:
-    asked = [job for job in jobs if job.run.folder.path.parents[1] == folder]
+    asked = [job for job in jobs if job.run.folder.sweep_path == folder]
     missing = [job for job in waiting if job in asked]
     done = f", {len(asked) - len(missing)} already done" if len(missing) < len(asked) else ""
     say(f"{folder.name}: {len(asked)} runs{done}, {len(missing)} to run -> {folder}")
 
 
-def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> set[Path]:
-    """Hand the runs to the launcher: one by one where it runs them here, else all at once.
-
-    Returns:
-        Folders of the runs whose job died without leaving an outcome.
-    """
+def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
+    """Hand the runs to the launcher: one by one where it runs them here, else all at once."""
     is_local = isinstance(launcher, BasicLauncher)
     chunks = [[job] for job in jobs] if is_local else [list(jobs)]
     busy: list[Job] = []
-    died: set[Path] = set()
+    errors: list[str | None] = []
     first = 0
     with sweep_bar(label, len(jobs)) as bar:
         for chunk in chunks:
@@ -88,20 +105,40 @@ def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> set[Path]:
                     busy.append(job)
                     continue
                 bar.update(1)
-                if status == _DIED:
-                    died.add(job.run.folder.path)
-                else:
-                    say(outcome_line(job.run.folder))
+                say(outcome_line(job.run.folder))
+                errors.append(_error_of(job))
+            _cry_out(errors, len(jobs))
+            if errors and errors[-1] is not None and jobs[0].run.config.fail_fast:
+                say(
+                    f"fail_fast: stopped after a failed run; {len(jobs) - first} runs did not begin"
+                )
+                return
         for job in busy:
-            say(f"{job.run.folder.run_id}: another process is at it; waiting")
+            say(f"{job.run.folder.run_id}: in use by another process; waiting")
             make_run(job.run, wait=True)
             bar.update(1)
             say(outcome_line(job.run.folder))
-    return died
+
+
+def _cry_out(errors: Sequence[str | None], n_jobs: int) -> None:
+    """Say loudly, once, when all of the first runs have failed for one reason."""
+    if len(errors) == _ENOUGH and n_jobs > _ENOUGH and errors[0] and len(set(errors)) == 1:
+        say(
+            f"!!! The first {_ENOUGH} runs have all failed for the same reason: {errors[0]}\n"
+            f"!!! {n_jobs - _ENOUGH} more are to come; Ctrl-C stops here, fail_fast=true after the first failure."
+        )
+
+
+def _error_of(job: Job) -> str | None:
+    """Return why a run failed, or None where it ended well."""
+    record = job.run.folder.read()
+    if record is None:
+        return "no result"
+    return None if record.status == "ok" else printable(str(record.row.get("error")))
 
 
 def _statuses(chunk: Sequence[Job], launcher: Launcher, first: int) -> list[str]:
-    """Launch jobs and return how each ended.
+    """Launch jobs and return how each ended; a run that a launcher lost gets a row that says so.
 
     A cluster launcher raises when it loses one job, and says nothing of the others: their folders do.
     """
@@ -111,38 +148,56 @@ def _statuses(chunk: Sequence[Job], launcher: Launcher, first: int) -> list[str]
     except ConfigError:
         raise
     except Exception as error:  # whatever a launcher raises, the other runs are kept
-        say(f"the launcher failed: {type(error).__name__}: {error}")
-        return [
-            _DIED
-            if (now := job.run.folder.read()) is None or now == before[job.run.folder.path]
-            else now.status
-            for job in chunk
-        ]
-    return [_status(result, job) for result, job in zip(returns, chunk, strict=True)]
+        reason = f"the launcher failed: {type(error).__name__}: {error}"
+        say(printable(reason))
+        return [_lost(job, before[job.run.folder.path], reason) for job in chunk]
+    return [
+        _status(result, job, before[job.run.folder.path])
+        for result, job in zip(returns, chunk, strict=True)
+    ]
 
 
-def _status(result: JobReturn, job: Job) -> str:
-    """Return what a job said; a job that died without a word is said to have."""
+def _status(result: JobReturn, job: Job, before: RunRecord | None) -> str:
+    """Return what a job said; for a job that died without a word, what its folder says."""
     if result.status == JobStatus.COMPLETED:
         return str(result.return_value)
     error = result._return_value
     if isinstance(error, ConfigError):
         raise error
-    say(f"{job.run.folder.run_id}: the job died: {type(error).__name__}: {error}")
-    return _DIED
+    reason = f"the job died: {type(error).__name__}: {error}"
+    say(printable(f"{job.run.folder.run_id}: {reason}"))
+    return _lost(job, before, reason)
 
 
-def _show(folders: Sequence[Path], jobs: Sequence[Job], died: set[Path]) -> int:
+def _lost(job: Job, before: RunRecord | None, reason: str) -> str:
+    """Return how a run ended whose job did not say; if it left no new outcome, its row says why."""
+    now = job.run.folder.read()
+    if now is not None and now != before:
+        return now.status
+    try:
+        record_lost(job.run, reason)
+    except OSError as error:
+        say(f"{job.run.folder.run_id}: that cannot be written: {error}")
+    return "failed"
+
+
+def _show(folders: Sequence[Path], jobs: Sequence[Job]) -> int:
     """Print each sweep's table; return how many of the jobs did not end well."""
     for folder in folders:
         results = rebuild(folder)
-        asked = [job.run.folder.run_id for job in jobs if job.run.folder.path.parents[1] == folder]
+        asked = [job.run for job in jobs if job.run.folder.sweep_path == folder]
+        own = results[results["run_id"].isin([run.folder.run_id for run in asked])]
+        ablations = {
+            run.config.ablation.name: ablation_record(run.config)
+            for run in asked
+            if run.config.ablation
+        }
         for line in summary_lines(
-            results[results["run_id"].isin(asked)], read_stable_tasks(folder)
+            own, [a for a in ablations.values() if a], read_stable_tasks(folder)
         ):
             say(line)
         say(f"{folder / 'results.csv'}")
-    return sum(job.run.folder.path in died or not _is_ok(job) for job in jobs)
+    return sum(not _is_ok(job) for job in jobs)
 
 
 def _is_ok(job: Job) -> bool:

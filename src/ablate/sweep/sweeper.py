@@ -50,7 +50,7 @@ class PointSweeper(Sweeper):
         from ablate.sweep.axes import check_axes
         from ablate.sweep.execute import Job, execute
 
-        prepared = [prepare(point.config) for point in points]
+        prepared = [prepare(point.config, point.overrides) for point in points]
         check_axes(prepared)
         for folder in dict.fromkeys(run.folder.path.parents[1] for run in prepared):
             check_output(folder)

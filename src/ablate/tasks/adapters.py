@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
 from ablate.evaluation.boxes import Box, box_in, intersection_over_union
 from ablate.evaluation.open_answers import exact_match, f1, vqa_accuracy, yes_no_in
-from ablate.tasks.base import AnsweredItem, Task, TaskOutcome
+from ablate.tasks.base import Task, TaskOutcome
 from ablate.tasks.generated import GeneratedTask, Item
 
 _TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -52,13 +52,13 @@ class OpenQuestions(GeneratedTask[OpenTask, tuple[str, ...]]):
         del sizes
         items = []
         for item, text in zip(self._chosen, texts, strict=True):
-            score: float | bool = (
-                exact_match(text, item.answer[0])
+            score = (
+                float(exact_match(text, item.answer[0]))
                 if self.metric == "exact_match"
                 else vqa_accuracy(text, item.answer)
             )
             most_common = max(item.answer, key=item.answer.count)
-            items.append(AnsweredItem(item.id, most_common, text, score))
+            items.append(self.item_result(item, most_common, text, score, text))
         return self.outcome(items)
 
 
@@ -80,8 +80,10 @@ class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
         words = {True: self._config.positive, False: self._config.negative, None: None}
         given = [yes_no_in(t, self._config.positive, self._config.negative) for t in texts]
         items = [
-            AnsweredItem(item.id, str(words[item.answer]), words[said], said is item.answer)
-            for item, said in zip(self._chosen, given, strict=True)
+            self.item_result(
+                item, str(words[item.answer]), words[said], float(said is item.answer), text
+            )
+            for item, said, text in zip(self._chosen, given, texts, strict=True)
         ]
         if self.metric == "accuracy":
             return self.outcome(items)
@@ -130,14 +132,9 @@ class Boxes(GeneratedTask[BoxTask, Box]):
             )
             found = box_in(text)
             overlap = 0.0 if found is None else intersection_over_union(found, wanted)
-            items.append(
-                AnsweredItem(
-                    item.id,
-                    _box_text(wanted),
-                    None if found is None else _box_text(found),
-                    overlap >= self._config.iou,
-                )
-            )
+            prediction = None if found is None else _box_text(found)
+            is_found = float(overlap >= self._config.iou)
+            items.append(self.item_result(item, _box_text(wanted), prediction, is_found, text))
         return self.outcome(items)
 
 

@@ -7,30 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import pandas as pd
-
 from ablate.config.schema import EvalConfig
 from ablate.evaluation.metrics import Accuracy
 from ablate.evaluation.open_answers import mean_score
 from ablate.models.vlm import VisionLanguageModel
+from ablate.results.items import ItemResult
 from ablate.results.record import TaskResult
-
-
-@dataclass(frozen=True)
-class AnsweredItem:
-    """One item and what became of it.
-
-    Attributes:
-        id: Stable name of the item.
-        answer: The right answer, in words.
-        prediction: The model's answer; None when none could be read.
-        correct: Its score in 0..1; for most metrics right or wrong.
-    """
-
-    id: str
-    answer: str
-    prediction: str | None
-    correct: float | bool
 
 
 @dataclass(frozen=True)
@@ -39,12 +21,11 @@ class TaskOutcome:
 
     Attributes:
         result: The row of tasks.csv; `value_before` is left empty.
-        items: One row per item: task, metric, id, answer, prediction, prediction_before (empty),
-            correct.
+        items: What became of every item.
     """
 
     result: TaskResult
-    items: pd.DataFrame
+    items: tuple[ItemResult, ...]
 
 
 class Task(ABC):
@@ -84,7 +65,7 @@ class Task(ABC):
 
     def outcome(
         self,
-        items: Sequence[AnsweredItem],
+        items: Sequence[ItemResult],
         measured: Accuracy | None = None,
     ) -> TaskOutcome:
         """Sum up answered items.
@@ -94,7 +75,7 @@ class Task(ABC):
             measured: The metric; None for the mean of what the items score.
         """
         if measured is None:
-            measured = mean_score([float(item.correct) for item in items])
+            measured = mean_score([item.score for item in items])
         result = TaskResult(
             task=self.name,
             kind=self.kind,
@@ -105,18 +86,7 @@ class Task(ABC):
             n=measured.n,
             stderr=measured.standard_error,
         )
-        table = pd.DataFrame(
-            {
-                "task": self.name,
-                "metric": self.metric,
-                "id": [item.id for item in items],
-                "answer": [item.answer for item in items],
-                "prediction": [item.prediction for item in items],
-                "prediction_before": None,
-                "correct": [item.correct for item in items],
-            }
-        )
-        return TaskOutcome(result, table)
+        return TaskOutcome(result, tuple(items))
 
 
 def fingerprint_of(*parts: object) -> str:

@@ -15,9 +15,9 @@ from ablate.data.shapes.rendering import STYLES, render
 from ablate.data.shapes.world import sample_scenes
 from ablate.data.types import MultipleChoiceItem
 from ablate.data.words import N_ITEMS, word_items
-from ablate.evaluation.multiple_choice import answer_items
+from ablate.evaluation.multiple_choice import answer_items, choice_result
 from ablate.models.vlm import VisionLanguageModel
-from ablate.tasks.base import AnsweredItem, Task, TaskOutcome, fingerprint_of
+from ablate.tasks.base import Task, TaskOutcome, fingerprint_of
 
 # A chance level in a config file has at least this many right digits: 0.3333 for a third.
 _CHANCE_TOLERANCE = 1e-4
@@ -73,12 +73,7 @@ class ChoiceTask(Task):
         )
         return self.outcome(
             [
-                AnsweredItem(
-                    item.id,
-                    item.options[item.answer],
-                    None if answer.prediction is None else item.options[answer.prediction],
-                    answer.prediction == item.answer,
-                )
+                choice_result(item, answer, item.id)
                 for item, answer in zip(self._items, answers, strict=True)
             ]
         )

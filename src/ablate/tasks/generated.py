@@ -10,6 +10,7 @@ from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
 from ablate.evaluation.generation import generate_answers
 from ablate.models.vlm import VisionLanguageModel
+from ablate.results.items import ItemResult
 from ablate.tasks.base import Task, TaskOutcome, fingerprint_of
 from ablate.tasks.rows import drawn, read_rows
 
@@ -95,6 +96,13 @@ class GeneratedTask(Task, Generic[Config, Answer]):
     @abstractmethod
     def judged(self, texts: list[str], sizes: list[tuple[int, int]]) -> TaskOutcome:
         """Sum up all answers; `sizes` are width and height of the items' images in pixels."""
+
+    def item_result(
+        self, item: Item[Answer], answer: str, prediction: str | None, score: float, text: str
+    ) -> ItemResult:
+        """Write down what became of an item; items about one image are a cluster."""
+        cluster = str(self._rows.images[item.row])
+        return ItemResult(item.id, cluster, answer, prediction, score, text)
 
     def _cell(self, column: str, row: int) -> object:
         return self._rows.columns[column][row]

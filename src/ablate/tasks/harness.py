@@ -18,7 +18,8 @@ from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import LmEvalTask
 from ablate.evaluation.inference import inference
 from ablate.models.vlm import VisionLanguageModel
-from ablate.tasks.base import AnsweredItem, Task, TaskOutcome, fingerprint_of
+from ablate.results.items import ItemResult
+from ablate.tasks.base import Task, TaskOutcome, fingerprint_of
 from ablate.tasks.language_model import causal_language_model
 from ablate.tasks.rows import drawn
 
@@ -78,25 +79,31 @@ class HarnessTask(Task):
         on_item(self.n)
         return self.outcome([self._answered(sample) for sample in samples])
 
-    def _answered(self, sample: dict[str, Any]) -> AnsweredItem:
+    def _answered(self, sample: dict[str, Any]) -> ItemResult:
         score = sample[self.metric]
         if not isinstance(score, bool | int | float) or not 0 <= score <= 1:
             raise ConfigError(
                 f"Metric '{self.metric}' of task '{self.name}' is no number in 0..1 for an item, "
                 f"but {score!r}. Fix: tasks.tasks.{self.name}.metric."
             )
-        answer, prediction = str(sample["target"]), None
+        answer, prediction, text = str(sample["target"]), None, None
+        likelihoods: list[float] = []
         if self._task.OUTPUT_TYPE == "multiple_choice":
             options = self._task.doc_to_choice(sample["doc"])
-            likelihoods = [response[0] for response in sample["filtered_resps"]]
+            likelihoods = [float(response[0]) for response in sample["filtered_resps"]]
+            ranked = likelihoods
             if self.metric == _LENGTH_NORMALISED:
-                likelihoods = [v / len(o) for v, o in zip(likelihoods, options, strict=True)]
-            prediction = options[likelihoods.index(max(likelihoods))]
+                ranked = [v / len(o) for v, o in zip(likelihoods, options, strict=True)]
+            prediction = options[ranked.index(max(ranked))]
             if isinstance(sample["target"], int):
                 answer = options[sample["target"]]
         elif self._task.OUTPUT_TYPE == "generate_until":
             prediction = str(sample["filtered_resps"][0])
-        return AnsweredItem(str(sample["doc_id"]), answer, prediction, float(score))
+            text = str(sample["resps"][0][0])
+        item_id = str(sample["doc_id"])
+        return ItemResult(
+            item_id, item_id, answer, prediction, float(score), text, tuple(likelihoods)
+        )
 
     def _fingerprint(self, docs: Sequence[dict[str, Any]]) -> str:
         task, config = self._task, self._config

@@ -160,6 +160,7 @@ class RunConfig:
         device: `auto`, or a torch device.
         precision: `auto`, or the autocast type.
         save_model: Keep the whole trained model beside the results.
+        fail_fast: Stop a sweep after its first failed run.
     """
 
     ablation: AblationConfig | None
@@ -182,3 +183,4 @@ class RunConfig:
     device: str
     precision: Precision
     save_model: Switch
+    fail_fast: Switch

@@ -1,0 +1,128 @@
+"""What was trained is never trained twice, whatever goes wrong after it."""
+
+import json
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.conftest import read_results
+
+from ablate.runner import adapt, run
+
+MEASURED_ANEW = ("_seconds", "_at", "_bytes")
+
+
+def numbers(sweep) -> pd.DataFrame:
+    table = read_results(sweep)
+    return table[[c for c in table.columns if not c.endswith(MEASURED_ANEW)]]
+
+
+def only_run(outputs):
+    (folder,) = (outputs / "run" / "runs").iterdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["method=lorsu"],
+        ["method=lorsu", "loss=clip", "data.sessions=3"],
+        ["method=full", "data.sessions=2"],
+        ["method=ewc", "data.sessions=2"],
+        ["method=adalora", "train.epochs=4"],
+        ["method=dora"],
+        ["method=lora-f"],
+        ["method=lorsu-l"],
+        ["method=frozen"],
+    ],
+    ids=" ".join,
+)
+def test_a_failed_evaluation_costs_no_second_training(ablate_run, monkeypatch, words):
+    code, outputs = ablate_run(*words, "name=run")
+    assert code == 0
+    whole = numbers(outputs / "run")
+    update = only_run(outputs) / "adapter.safetensors"
+    trained = load_file(update) if update.exists() else {}
+
+    def fail(*_):
+        raise RuntimeError("no evaluation today")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "_ask", fail)
+        assert ablate_run(*words, "name=run", "force=true")[0] == 1
+    row = read_results(outputs / "run").iloc[0]
+    assert (row["status"], row["error"]) == ("failed", "RuntimeError: no evaluation today")
+    assert pd.isna(row["accuracy"])
+    log = (only_run(outputs) / "log.txt").read_text()
+    assert "Traceback" in log
+    again = load_file(update) if update.exists() else {}
+    assert again.keys() == trained.keys()
+    assert all(torch.equal(again[name], trained[name]) for name in trained)
+
+    def no_training(*_, **__):
+        raise AssertionError("trained a second time")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "adapt", no_training)
+        assert ablate_run(*words, "name=run")[0] == 0
+    pd.testing.assert_frame_equal(numbers(outputs / "run"), whole)
+    assert not (only_run(outputs) / "training.json").exists()
+
+
+def test_whatever_fails_while_saving_is_a_failed_run_with_a_traceback(ablate_run, monkeypatch):
+    def fail(*_):
+        raise pa.ArrowInvalid("tried to convert to boolean")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ablate.results.run_folder.write_items", fail)
+        code, outputs = ablate_run("name=run")
+    assert code == 1
+    row = read_results(outputs / "run").iloc[0]
+    assert row["status"] == "failed"
+    assert row["error"] == "ArrowInvalid: tried to convert to boolean"
+    assert "ArrowInvalid" in (only_run(outputs) / "log.txt").read_text()
+    assert not (only_run(outputs) / "items.parquet").exists()
+    assert ablate_run("name=run")[0] == 0
+    assert read_results(outputs / "run")["status"].tolist() == ["ok"]
+
+
+def test_the_update_is_on_disk_before_anything_is_evaluated_after_it(ablate_run, monkeypatch):
+    order: list[str] = []
+    for name in ("save_update", "end_training"):
+        wrapped = getattr(adapt, name)
+
+        def note(*arguments, _name=name, _wrapped=wrapped):
+            order.append(_name)
+            return _wrapped(*arguments)
+
+        monkeypatch.setattr(adapt, name, note)
+    ask = run._ask
+    monkeypatch.setattr(run, "_ask", lambda *a: (order.append("evaluate"), ask(*a))[1])
+    assert ablate_run("name=run", "data.sessions=2")[0] == 0
+    assert order == ["save_update", "evaluate", "save_update", "end_training", "evaluate"]
+
+
+@pytest.mark.parametrize("damage", ["update", "record", "precision"])
+def test_a_training_that_is_not_whole_is_made_again(ablate_run, monkeypatch, damage):
+    def fail(*_):
+        raise RuntimeError("no evaluation today")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "_ask", fail)
+        _, outputs = ablate_run("name=run")
+    folder = only_run(outputs)
+    if damage == "update":
+        (folder / "adapter.safetensors").write_bytes(b"")
+    elif damage == "record":
+        (folder / "training.json").write_text("{")
+    else:
+        content = json.loads((folder / "training.json").read_text())
+        content["compute"] = ["cuda", "bf16"]
+        (folder / "training.json").write_text(json.dumps(content))
+    trained = []
+    real = run.adapt
+    monkeypatch.setattr(run, "adapt", lambda *a: (trained.append(1), real(*a))[1])
+    assert ablate_run("name=run")[0] == 0
+    assert trained == [1]
