@@ -125,3 +125,42 @@ def test_many_processes_may_rebuild_at_once(tmp_path):
     for worker in workers:
         worker.join()
         assert worker.exitcode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("NA", "'NA"),
+        ("null", "'null"),
+        ("None", "'None"),
+        ("nan", "'nan"),
+        ("=1+1", "'=1+1"),
+        ("+49", "'+49"),
+        ("-dash", "'-dash"),
+        ("@user", "'@user"),
+        ("plain", "plain"),
+        ("two\nlines", "two\\nlines"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\u202eevil", "\\u202eevil"),
+        ('Löwe, "gross"', 'Löwe, "gross"'),
+    ],
+)
+def test_a_text_stays_the_text_it_is(tmp_path, text, written):
+    finished(tmp_path, 8, model=text)
+    finished(tmp_path, 16, model="other")
+    rebuild(tmp_path)
+    assert pd.read_csv(tmp_path / "results.csv")["model"].tolist() == [written, "other"]
+
+
+def test_numbers_stay_numbers(tmp_path):
+    finished(tmp_path, -8, control_change=-0.5)
+    rebuild(tmp_path)
+    row = pd.read_csv(tmp_path / "results.csv").iloc[0]
+    assert (row["value"], row["control_change"]) == (-8, -0.5)
+
+
+def test_configurations_that_nothing_else_tells_apart_differ_in_their_id(tmp_path):
+    finished(tmp_path, 8, 0, config_id="a")
+    finished(tmp_path, 8, 1, config_id="b")
+    rebuild(tmp_path)
+    assert pd.read_csv(tmp_path / "results.csv")["config_id"].tolist() == ["a", "b"]

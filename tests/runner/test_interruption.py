@@ -7,6 +7,7 @@ import sys
 import time
 
 import pandas as pd
+import pytest
 
 SWEEP = [
     "+ablation=rank",
@@ -49,6 +50,25 @@ def test_kill_loses_at_most_the_run_in_flight_and_the_end_is_the_same(arguments,
     output, _ = whole.communicate(timeout=300)
     assert whole.returncode == 0, output
     pd.testing.assert_frame_equal(numbers(sweep), numbers(tmp_path / "outputs" / "whole"))
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_its_row_at_once_and_the_next_call_goes_on(
+    arguments, tmp_path, signal_
+):
+    sweep = tmp_path / "outputs" / "rank"
+    stopped = start(arguments, "train.epochs=2000")
+    deadline = time.monotonic() + 120
+    while not list(sweep.glob("runs/*/audit.csv")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    stopped.send_signal(signal_)
+    output, _ = stopped.communicate(timeout=120)
+    assert stopped.returncode == 130, output
+    assert "Traceback" not in output
+    assert "interrupted; the same command goes on" in output
+    row = pd.read_csv(sweep / "results.csv").iloc[0]
+    assert (row["status"], row["value"]) == ("interrupted", 2)
+    assert not list(sweep.rglob("*.tmp"))
 
 
 def test_two_calls_at_once_share_the_work(arguments, tmp_path):

@@ -1,5 +1,6 @@
 """`ablate run` from command to CSV row, on a random model."""
 
+import json
 import shutil
 import sys
 
@@ -100,6 +101,101 @@ def test_another_seed_is_another_run_with_other_shots(ablate_run):
         load_file(outputs / "run" / "runs" / r / "adapter.safetensors") for r in table["run_id"]
     )
     assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
+def test_two_learning_rates_are_two_configurations_not_two_seeds(ablate_run, capsys):
+    code, outputs = ablate_run("train.learning_rate=0.001,0.003", "method.rank=2")
+    assert code == 0
+    table = results(outputs / "run")
+    assert table["train.learning_rate"].tolist() in ([0.001, 0.003], [0.003, 0.001])
+    assert table["config_id"].nunique() == 2
+    assert (table["method.rank"] == 2).all()
+    shown = capsys.readouterr().out
+    header = next(line for line in shown.splitlines() if "train.learning_rate" in line)
+    rows = [
+        line.split() for line in shown.splitlines() if line.split()[:1] in (["0.001"], ["0.003"])
+    ]
+    assert header.split()[:2] == ["train.learning_rate", "runs"]
+    assert [row[1] for row in rows] == ["1", "1"]
+    # Another call with another setting, in the same folder: the column for it appears in all rows.
+    ablate_run("train.learning_rate=0.001", "method.rank=2", "train.weight_decay=0.5")
+    table = results(outputs / "run")
+    assert sorted(table["train.weight_decay"]) == [0.01, 0.01, 0.5]
+    assert table["config_id"].nunique() == 3
+
+
+def test_seeds_share_a_configuration(ablate_run, capsys):
+    _, outputs = ablate_run("seeds=[0,1]", "method.rank=2")
+    assert results(outputs / "run")["config_id"].nunique() == 1
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[1] for line in lines if line[:1] == ["lorsu"]] == ["2"]
+
+
+def test_an_ablations_metrics_and_baseline_make_its_table(ablate_run, capsys):
+    words = [*ABLATION, "ablation.metrics=[peak_memory_bytes,accuracy]", "ablation.baseline=4"]
+    _, outputs = ablate_run(*words)
+    shown = capsys.readouterr().out
+    assert "How does the rank" in shown
+    header = next(line for line in shown.splitlines() if line.strip().startswith("method.rank"))
+    assert "target_improvement" not in header
+    assert header.index("peak_memory_bytes") < header.index("accuracy")
+    four = next(line for line in shown.splitlines() if line.split()[:2] == ["4", "1"])
+    assert four.count("baseline") == 2
+    run_id = results(outputs / "rank")["run_id"][0]
+    record = json.loads((outputs / "rank" / "runs" / run_id / "result.json").read_text())
+    assert record["ablation"]["question"].startswith("How does the rank")
+    assert record["ablation"]["baseline"] == 4
+    # Another baseline needs no new run; the record follows.
+    code, _ = ablate_run(*ABLATION, "ablation.metrics=[accuracy]")
+    assert code == 0
+    record = json.loads((outputs / "rank" / "runs" / run_id / "result.json").read_text())
+    assert (record["ablation"]["baseline"], record["ablation"]["metrics"]) == (2, ["accuracy"])
+
+
+BROKEN = ["+ablation=rank", "ablation.values=[2,3,4,5]", "ablation.baseline=2", "seeds=[0]"]
+
+
+def break_training(monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("ablate.runner.run.adapt", fail)
+
+
+def test_runs_that_all_fail_for_one_reason_are_cried_out_once(ablate_run, capsys, monkeypatch):
+    break_training(monkeypatch, RuntimeError("the same"))
+    code, outputs = ablate_run(*BROKEN)
+    assert code == 1
+    assert capsys.readouterr().out.count("!!! The first 3 runs have all failed") == 1
+    assert len(results(outputs / "rank")) == 4
+
+
+def test_fail_fast_stops_after_the_first_failed_run(ablate_run, capsys, monkeypatch):
+    break_training(monkeypatch, RuntimeError("the same"))
+    code, outputs = ablate_run(*BROKEN, "fail_fast=true")
+    seen = capsys.readouterr()
+    assert code == 1
+    assert "fail_fast: stopped after a failed run; 3 runs did not begin" in seen.out
+    assert "1 of 4 runs failed" in seen.err
+    assert "3 never began" in seen.err
+    assert len(results(outputs / "rank")) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"), "oom"),
+        (RuntimeError("can't start new thread"), "oom"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "oom"),
+        (MemoryError(), "oom"),
+        (OSError(12, "Cannot allocate memory"), "oom"),
+        (RuntimeError("shapes do not match"), "failed"),
+    ],
+)
+def test_how_a_run_failed_is_its_status(ablate_run, monkeypatch, error, status):
+    break_training(monkeypatch, error)
+    _, outputs = ablate_run("method.rank=2")
+    assert results(outputs / "run")["status"].tolist() == [status]
 
 
 def test_a_failed_run_leaves_a_row_and_the_others_go_on(ablate_run, capsys):

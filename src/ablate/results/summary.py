@@ -133,7 +133,7 @@ def _differing(results: pd.DataFrame, groups: Sequence[pd.DataFrame], key: str |
         differing.remove(
             "model_source" if _same_partition(firsts, "model", "model_source") else "model"
         )
-    return differing
+    return differing if differing or key is not None else ["method"]
 
 
 def _same_partition(rows: pd.DataFrame, one: str, other: str) -> bool:
