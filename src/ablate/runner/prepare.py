@@ -19,6 +19,7 @@ from ablate.runner.checks import (
     check_model,
     check_names,
     check_recipe,
+    check_training,
 )
 from ablate.runner.identity import fingerprints, run_id
 from ablate.tasks.base import Task
@@ -90,6 +91,7 @@ def prepare(config: RunConfig) -> PreparedRun:
     """
     choose_compute(config.device, config.precision)
     check_recipe(config)
+    check_training(config)
     check_method(config.method, config.loss)
     check_model(config)
     check_attention(config)
