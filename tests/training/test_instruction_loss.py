@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from PIL import Image
+from tests.training.conversations import CONVERSATIONS, TURN, Squares
 
 from ablate.config.errors import ConfigError
 from ablate.config.folder import config_folder
@@ -15,36 +15,7 @@ from ablate.models.compute import choose_compute
 from ablate.models.loading import load_model
 from ablate.training.instruction_loss import InstructionLoss
 
-TURN = "\n{question}\nanswer:"
 IMAGE_TOKENS = 16
-
-
-class Squares:
-    """Noise of different sizes; it counts what is decoded."""
-
-    ids = tuple(f"square-{i}" for i in range(3))
-
-    def __init__(self):
-        self.decoded = []
-
-    def images(self, indices):
-        self.decoded.append(list(indices))
-        return [self._square(index) for index in indices]
-
-    def _square(self, index):
-        side = 20 + 30 * index
-        generator = torch.Generator().manual_seed(index)
-        values = torch.randint(256, (side, side, 3), dtype=torch.uint8, generator=generator)
-        return Image.fromarray(values.numpy())
-
-
-CONVERSATIONS = (
-    Conversation("one", 1, (("what shape is there?", "circle"),)),
-    Conversation("text", None, (("what is it?", "a red star"),)),
-    Conversation("two", 0, (("what colour is it?", "red"), ("is it small or big?", "big"))),
-    Conversation("talk", None, (("hi", "two"), ("how many?", "three cats"), ("and?", "no"))),
-    Conversation("same image", 1, (("describe.", "a red circle in the top left"),)),
-)
 
 
 @pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=["fp32", "fp64"])
