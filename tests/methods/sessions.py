@@ -5,8 +5,7 @@ from functools import cache
 
 import torch
 from hydra import compose, initialize_config_dir
-from torch import Tensor, nn
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
+from torch import Tensor
 
 from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
@@ -99,16 +98,6 @@ def outputs(vlm: VisionLanguageModel, compute: Compute = FP32) -> Tensor:
         features = vlm.clip_image_features(pixels)
         text = vlm.clip_text_features(["a red circle"])
     return torch.cat([part.float().flatten() for part in (logits, features, text)])
-
-
-def in_float64(vlm: VisionLanguageModel) -> VisionLanguageModel:
-    """Compute in float64 throughout: transformers' own RMSNorm does in float32 whatever the weights are."""
-    for path, module in list(vlm.named_modules()):
-        if isinstance(module, LlamaRMSNorm):
-            norm = nn.RMSNorm(len(module.weight), eps=module.variance_epsilon)
-            norm.weight = module.weight
-            vlm.set_submodule(path, norm)
-    return vlm.double()
 
 
 def weights(vlm: VisionLanguageModel) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from tests.conftest import in_float64
 from tests.training.conversations import CONVERSATIONS, TURN, Squares
 
 from ablate.config.errors import ConfigError
@@ -23,7 +24,7 @@ def vlm(request):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         model = read_run_config(compose("config")).model
     vlm = load_model(model, choose_compute("cpu", "fp32"))
-    return vlm.to(request.param).requires_grad_(True)
+    return (in_float64(vlm) if request.param == torch.float64 else vlm).requires_grad_(True)
 
 
 @pytest.fixture
@@ -72,10 +73,13 @@ def assert_same(vlm, value, plain):
     ours, theirs = gradients(vlm, value), gradients(vlm, plain)
     assert ours.keys() == theirs.keys()
     assert any("vision_tower" in name for name in ours)
+    # Some gradients are zero in exact arithmetic, an encoder's key biases among them: what is left of them is
+    # rounding, at the scale of the whole. transformers' cross-entropy is in float32, whatever the weights are.
+    whole = max(gradient.abs().max().item() for gradient in theirs.values())
+    own, common = (1e-5, 1e-9) if value.dtype == torch.float64 else (1e-3, 1e-5)
     for name, gradient in ours.items():
-        # transformers' cross-entropy and ours are both taken in float32, whatever the weights are.
         scale = theirs[name].abs().max().item()
-        assert (gradient - theirs[name]).abs().max().item() <= 1e-4 * scale + 1e-8, name
+        assert (gradient - theirs[name]).abs().max().item() <= own * scale + common * whole, name
 
 
 @pytest.mark.parametrize("rows", [[0], [0, 1], [2, 3], [4, 0, 3, 2, 1]])

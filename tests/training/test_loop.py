@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.methods.sessions import FP32, in_float64, method_config, recipe, run_config, task
+from tests.conftest import in_float64
+from tests.methods.sessions import FP32, method_config, recipe, run_config, task
 from tests.training.conversations import CONVERSATIONS, TURN, Squares
 from torch import Tensor
 
@@ -29,6 +30,7 @@ class Everything(Method):
         self._penalty_weight = penalty_weight
 
     def attach(self, vlm, session) -> None:
+        del session
         vlm.requires_grad_(True)
         self._trained = list(vlm.parameters())
 
@@ -110,9 +112,7 @@ def test_accumulated_batches_are_one_large_batch(
 @pytest.mark.parametrize("name", ["everything", "ewc", "adalora"])
 def test_a_penalty_counts_once_in_a_step(name, tiny_random_vlm):
     vlm = tiny_random_vlm.requires_grad_(False)
-    method = (
-        Everything(0.01) if name == "everything" else build_method(method_config(name), "lm")
-    )
+    method = Everything(0.01) if name == "everything" else build_method(method_config(name), "lm")
     made = task(vlm, "lm")
     method.attach(vlm, made.session(method, vlm, epochs=2, seed=0))
     in_float64(vlm)
