@@ -1,16 +1,20 @@
 # `make` lists the targets. Every target sets up the virtual environment it needs.
-PYTHON ?= python3.11
+# The first of these that is there and of a version that ablate runs on; PYTHON=... takes another.
+PYTHONS = python3.11 python3.12 python3.13 python3
+FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c '$(FITS)' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help rank smoke test lint format types check tiny
+.PHONY: help rank smoke test numerical lint format types check tiny
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
+	$(if $(PYTHON),,$(error ablate needs Python 3.11, 3.12 or 3.13, and none of $(PYTHONS) is one. Fix: install one, or PYTHON=/path/to/python3.12))
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,digits,lm-eval]'
 	touch $(READY)
@@ -24,6 +28,12 @@ smoke: $(READY)  ## two values, one seed: the whole path from command to CSV in 
 test: $(READY)  ## run the tests
 	$(BIN)/pytest
 
+# One thread and other instruction sets stand for other processors: sums are then added up in another order.
+numerical: $(READY)  ## run the tests that compare floats as other processors would
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m numerical
+	OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=avx2 $(BIN)/pytest -m numerical
+	OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE $(BIN)/pytest -m numerical
+
 lint: $(READY)  ## check style, docstrings and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,7 +45,7 @@ format: $(READY)  ## format the code
 types: $(READY)  ## check types strictly
 	$(BIN)/mypy
 
-check: lint types test smoke  ## everything that CI runs
+check: lint types test numerical smoke  ## everything that CI runs
 
 tiny: $(READY)  ## build the shipped tiny model again from its seed
 	$(BIN)/python scripts/build_tiny.py

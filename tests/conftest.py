@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import nn
 from transformers import (
     CLIPConfig,
     CLIPImageProcessorPil,
@@ -19,6 +20,7 @@ from transformers import (
     LlavaForConditionalGeneration,
     PreTrainedTokenizerFast,
 )
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from ablate.cli.run import run
 from ablate.models.vlm import VisionLanguageModel
@@ -117,6 +119,16 @@ def build_tiny_random_vlm(seed: int = 0) -> VisionLanguageModel:
     prompt = "USER: <image>\n{question} ASSISTANT:"
     vlm = VisionLanguageModel(llava, clip, tokenizer, clip_tokenizer, image_processor, prompt)
     return vlm.eval()
+
+
+def in_float64(vlm: VisionLanguageModel) -> VisionLanguageModel:
+    """Compute in float64 throughout: transformers' own RMSNorm does in float32 whatever the weights are."""
+    for path, module in list(vlm.named_modules()):
+        if isinstance(module, LlamaRMSNorm):
+            norm = nn.RMSNorm(len(module.weight), eps=module.variance_epsilon)
+            norm.weight = module.weight
+            vlm.set_submodule(path, norm)
+    return vlm.double()
 
 
 @pytest.fixture

@@ -80,6 +80,37 @@ def test_a_mistake_is_one_line_that_names_it(override, words):
         assert word in text, text
 
 
+@pytest.mark.parametrize(
+    ("words", "optimizer", "weight_decay"),
+    [
+        ([], "adamw", 0.01),
+        (["loss=clip"], "adam", 0.0),
+        (["loss=clip", "train.optimizer=adamw"], "adamw", 0.01),
+        (["train.optimizer=adam"], "adam", 0.0),
+        (["train=llava-instruct"], "adamw", 0.0),
+    ],
+)
+def test_the_optimiser_follows_the_loss_and_its_decay_the_optimiser(words, optimizer, weight_decay):
+    train = read(*words).train
+    assert (train.optimizer, train.weight_decay) == (optimizer, weight_decay)
+
+
+def test_a_stage_before_training_follows_the_loss_too():
+    align = read("train@align=tiny-align").align
+    assert align is not None
+    assert (align.optimizer, align.weight_decay) == ("adamw", 0.01)
+
+
+def test_a_choice_without_the_given_key_is_refused(tmp_path):
+    (tmp_path / "train").mkdir()
+    recipe = "defaults: [tiny, _self_]\noptimizer: ${choose:${loss},{clip:adam}}\n"
+    (tmp_path / "train" / "own.yaml").write_text(recipe)
+    words = [f"hydra.searchpath=[file://{tmp_path}]", "train=own"]
+    assert read(*words, "loss=clip").train.optimizer == "adam"
+    with pytest.raises(ConfigError, match=r"train\.optimizer is None"):
+        read(*words)
+
+
 def test_a_mistake_that_others_follow_is_told_once():
     with pytest.raises(ConfigError) as caught:
         read("method.rank=0")

@@ -74,6 +74,23 @@ def choose_entries(gradients, block, settings):
     return sorted(ranked[: math.floor(len(scores) * settings.sparsity)])
 
 
+def check_start(pairs, projection, init_side):
+    """Check the initial `(B, A)` of every layer, masked rows left out, against the published start.
+
+    One matrix of a pair is zero, so that the update is; the other is uniform within 1 / sqrt(fan). For
+    q, k and v the fan is the random matrix's number of columns. The projection is adapted as CLIP keeps
+    it, `x P` with P `[in, out]`: its random matrix is the one that x meets, `[in, r]`, of r columns.
+    """
+    for layer, (left, right) in pairs.items():
+        if layer == projection:
+            start, zero = right.t(), left
+        else:
+            start, zero = (left, right) if init_side == "left" else (right, left)
+        bound = start.shape[1] ** -0.5
+        assert zero.count_nonzero() == 0, layer
+        assert 0.6 * bound < start.abs().max() <= bound, layer
+
+
 def row_mask(weight, heads, n_heads):
     mask = torch.zeros_like(weight)
     rows = weight.shape[0] // n_heads

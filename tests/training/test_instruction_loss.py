@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from PIL import Image
+from tests.conftest import in_float64
+from tests.training.conversations import CONVERSATIONS, TURN, Squares
 
 from ablate.config.errors import ConfigError
 from ablate.config.folder import config_folder
@@ -15,36 +16,7 @@ from ablate.models.compute import choose_compute
 from ablate.models.loading import load_model
 from ablate.training.instruction_loss import InstructionLoss
 
-TURN = "\n{question}\nanswer:"
 IMAGE_TOKENS = 16
-
-
-class Squares:
-    """Noise of different sizes; it counts what is decoded."""
-
-    ids = tuple(f"square-{i}" for i in range(3))
-
-    def __init__(self):
-        self.decoded = []
-
-    def images(self, indices):
-        self.decoded.append(list(indices))
-        return [self._square(index) for index in indices]
-
-    def _square(self, index):
-        side = 20 + 30 * index
-        generator = torch.Generator().manual_seed(index)
-        values = torch.randint(256, (side, side, 3), dtype=torch.uint8, generator=generator)
-        return Image.fromarray(values.numpy())
-
-
-CONVERSATIONS = (
-    Conversation("one", 1, (("what shape is there?", "circle"),)),
-    Conversation("text", None, (("what is it?", "a red star"),)),
-    Conversation("two", 0, (("what colour is it?", "red"), ("is it small or big?", "big"))),
-    Conversation("talk", None, (("hi", "two"), ("how many?", "three cats"), ("and?", "no"))),
-    Conversation("same image", 1, (("describe.", "a red circle in the top left"),)),
-)
 
 
 @pytest.fixture(scope="module", params=[torch.float32, torch.float64], ids=["fp32", "fp64"])
@@ -52,7 +24,7 @@ def vlm(request):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         model = read_run_config(compose("config")).model
     vlm = load_model(model, choose_compute("cpu", "fp32"))
-    return vlm.to(request.param).requires_grad_(True)
+    return (in_float64(vlm) if request.param == torch.float64 else vlm).requires_grad_(True)
 
 
 @pytest.fixture
@@ -101,10 +73,13 @@ def assert_same(vlm, value, plain):
     ours, theirs = gradients(vlm, value), gradients(vlm, plain)
     assert ours.keys() == theirs.keys()
     assert any("vision_tower" in name for name in ours)
+    # Some gradients are zero in exact arithmetic, an encoder's key biases among them: what is left of them is
+    # rounding, at the scale of the whole. transformers' cross-entropy is in float32, whatever the weights are.
+    whole = max(gradient.abs().max().item() for gradient in theirs.values())
+    own, common = (1e-5, 1e-9) if value.dtype == torch.float64 else (1e-3, 1e-5)
     for name, gradient in ours.items():
-        # transformers' cross-entropy and ours are both taken in float32, whatever the weights are.
         scale = theirs[name].abs().max().item()
-        assert (gradient - theirs[name]).abs().max().item() <= 1e-4 * scale + 1e-8, name
+        assert (gradient - theirs[name]).abs().max().item() <= own * scale + common * whole, name
 
 
 @pytest.mark.parametrize("rows", [[0], [0, 1], [2, 3], [4, 0, 3, 2, 1]])

@@ -58,7 +58,9 @@ def _validated(values: object, own: DictConfig) -> RunConfig:
         given = {
             str(key): value for key, value in (values if isinstance(values, dict) else {}).items()
         }
-        lines = [_explain(detail, given) for detail in error.errors() if not _follows(detail, own)]
+        details = error.errors()
+        own_faults = [detail for detail in details if not _follows(detail, own)]
+        lines = [_explain(detail, given) for detail in own_faults or details]
         raise ConfigError(" ".join(dict.fromkeys(lines))) from error
 
 

@@ -69,6 +69,29 @@ def check_recipe(config: RunConfig) -> None:
         )
 
 
+def check_training(config: RunConfig) -> None:
+    """Check that every training recipe does what it says.
+
+    Raises:
+        ConfigError: If batches of the contrastive loss are to be accumulated, or Adam is to decay weights.
+    """
+    for key, recipe in (("train", config.train), ("align", config.align)):
+        if recipe is None:
+            continue
+        if config.loss == "clip" and recipe.accumulation_steps > 1:
+            whole = recipe.batch_size * recipe.accumulation_steps
+            raise ConfigError(
+                f"{key}.accumulation_steps is {recipe.accumulation_steps}, but loss=clip tells each image from the "
+                "others of its own forward pass, so accumulated batches are no larger batch; allowed: 1. "
+                f"Fix: {key}.accumulation_steps=1 {key}.batch_size={whole}, or loss=lm."
+            )
+        if recipe.optimizer == "adam" and recipe.weight_decay:
+            raise ConfigError(
+                f"{key}.weight_decay is {recipe.weight_decay}, but {key}.optimizer is 'adam', which decays "
+                f"no weights; allowed: 0. Fix: {key}.optimizer=adamw, or {key}.weight_decay=0."
+            )
+
+
 def _refuse(config: RunConfig, key: str, given: object) -> None:
     if given is not None:
         raise ConfigError(

@@ -20,6 +20,7 @@ from ablate.runner.checks import (
     check_model,
     check_names,
     check_recipe,
+    check_training,
 )
 from ablate.runner.identity import fingerprints, run_id
 from ablate.tasks.base import Task
@@ -97,6 +98,7 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     """
     choose_compute(config.device, config.precision)
     check_recipe(config)
+    check_training(config)
     check_method(config.method, config.loss)
     check_model(config)
     check_attention(config)

@@ -38,6 +38,7 @@ class InstructionLoss(Loss):
         n_left_out: Conversations without; they are not trained on.
     """
 
+    name = "lm"
     n_left_out: int
 
     def __init__(
@@ -77,6 +78,7 @@ class InstructionLoss(Loss):
         self._ids = torch.cat([example.ids for example in examples])
         self._is_answer = torch.cat([example.is_answer for example in examples])
         self._lengths = torch.tensor([len(example.ids) for example in examples])
+        self._n_answer_tokens = torch.tensor([int(example.is_answer.sum()) for example in examples])
         self._starts = self._lengths.cumsum(0) - self._lengths
         self._rows = torch.tensor(images)
 
@@ -97,6 +99,10 @@ class InstructionLoss(Loss):
         # A batch of text under a frozen language model depends on nothing that is trained; backward()
         # has to do nothing then, not fail.
         return loss if loss.requires_grad or not torch.is_grad_enabled() else loss.requires_grad_()
+
+    def n_terms(self, indices: Tensor) -> int:
+        """Count the answer tokens of the conversations at `indices`."""
+        return int(self._n_answer_tokens[indices].sum())
 
     def _pixels(self, indices: Tensor) -> Tensor | None:
         rows = self._rows[indices]

@@ -51,7 +51,7 @@ def train(
     model.train()
     for step, batches in enumerate(_steps(loss.n, config, seed)):
         for group in optimizer.param_groups:
-            group["lr"] = group["scale"] * learning_rate(step, per_epoch, config)
+            group["lr"] = group["scale"] * learning_rate(step, per_epoch, config, loss.name)
         value = _accumulate(method, loss, batches, compute, scaler)
         if not math.isfinite(value):
             raise NonFiniteLossError(f"the loss is {value} at step {step}")
@@ -87,6 +87,7 @@ def build_optimizer(model: nn.Module, method: Method, config: TrainConfig) -> to
             is_decayed = not (is_bias or id(parameter) in norms)
             scale = method.learning_rate_scale_of(name) * _part_scale(name, config)
             groups.setdefault((is_decayed, scale), []).append(parameter)
+    # Adam's own `weight_decay` would be an L2 penalty.
     weight_decay = config.weight_decay if config.optimizer == "adamw" else 0.0
     optimizer = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
     return optimizer(
@@ -119,18 +120,21 @@ def _accumulate(
     compute: Compute,
     scaler: torch.amp.GradScaler,
 ) -> float:
-    """Add up the gradient of one optimiser step; return its mean loss, penalty included."""
-    n = sum(len(batch) for batch in batches)
+    """Add up the gradient of one optimiser step; return its mean loss, penalty included.
+
+    Batches are weighted by the terms of their means, so that gradient and loss are those of all of
+    them in one batch (but for batch normalisation, which sees one at a time). The penalty counts once.
+    """
+    terms = [loss.n_terms(batch) for batch in batches]
     total = 0.0
-    for batch in batches:
+    for number, batch in enumerate(batches):
         with compute.autocast():
-            value = loss(batch)
-            penalty = method.penalty()
+            value = loss(batch) * (terms[number] / sum(terms))
+            penalty = method.penalty() if number == 0 else None
         if penalty is not None:
             value = value + penalty
-        share = value * (len(batch) / n)
-        scaler.scale(share).backward()
-        total += float(share.detach())
+        scaler.scale(value).backward()
+        total += float(value.detach())
     return total
 
 

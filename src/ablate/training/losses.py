@@ -1,6 +1,7 @@
 """What an update is trained on: the language model's answer, or CLIP's match of image and class prompt."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,14 +21,20 @@ class Loss(ABC):
     """A training loss over a fixed few-shot set.
 
     Attributes:
+        name: What it is called in a configuration.
         n: Size of the training set.
     """
 
+    name: ClassVar[LossName]
     n: int
 
     @abstractmethod
     def __call__(self, indices: Tensor) -> Tensor:
         """Return the mean loss of the training examples at `indices`, int64 `[batch]`, as a scalar."""
+
+    @abstractmethod
+    def n_terms(self, indices: Tensor) -> int:
+        """Count what the mean at `indices` is taken over: several batches of one step are weighted by it."""
 
 
 class AnswerLoss(Loss):
@@ -35,6 +42,8 @@ class AnswerLoss(Loss):
 
     The mean is over the answer tokens of the batch (LoRSU, perplexity variant).
     """
+
+    name = "lm"
 
     def __init__(
         self,
@@ -76,6 +85,10 @@ class AnswerLoss(Loss):
             self._pixels[indices],
         )
 
+    def n_terms(self, indices: Tensor) -> int:
+        """Count the answer tokens, end tokens included, of the examples at `indices`."""
+        return int((self._targets[indices] != IGNORED).sum())
+
 
 def next_token_loss(
     vlm: VisionLanguageModel,
@@ -105,7 +118,7 @@ def next_token_loss(
     answered = targets != IGNORED
     # Only the answer's positions pass through the vocabulary: a few rows instead of hundreds.
     logits = vlm.llava.lm_head(hidden[answered])
-    return functional.cross_entropy(logits.float(), targets[answered])
+    return functional.cross_entropy(_at_least_float32(logits), targets[answered])
 
 
 class ContrastiveLoss(Loss):
@@ -113,6 +126,8 @@ class ContrastiveLoss(Loss):
 
     The text tower and the logit scale are frozen, so each class prompt is embedded once.
     """
+
+    name = "clip"
 
     def __init__(
         self,
@@ -131,13 +146,17 @@ class ContrastiveLoss(Loss):
     def __call__(self, indices: Tensor) -> Tensor:
         """Return the InfoNCE loss of the batch at `indices`."""
         pixel_values = self._vlm.normalise(self._images.pixels[indices])
-        image = self._vlm.clip_image_features(pixel_values).float()
-        text = self._classes[self._images.labels[indices].to(image.device)].float()
+        image = _at_least_float32(self._vlm.clip_image_features(pixel_values))
+        text = self._classes[self._images.labels[indices].to(image.device)].to(image)
         logits = self._scale * image @ text.T
         target = torch.arange(len(indices), device=logits.device)
         by_image = functional.cross_entropy(logits, target)
         by_text = functional.cross_entropy(logits.T, target)
         return (by_image + by_text) / 2
+
+    def n_terms(self, indices: Tensor) -> int:
+        """Count the images; yet batches do not add up to one: each image is told from those of its own batch."""
+        return len(indices)
 
 
 def build_loss(
@@ -153,6 +172,10 @@ def build_loss(
     if name == "lm":
         return AnswerLoss(vlm, images, items, letters)
     return ContrastiveLoss(vlm, images, class_names, templates)
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _example(

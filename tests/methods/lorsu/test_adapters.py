@@ -222,7 +222,10 @@ def test_initial_matrices_depend_on_their_seed_alone(variant):
     assert any(not torch.equal(first[name], other[name]) for name in first)
     side = {"clip": ".lorsu_B.", "lm": ".lorsu_A."}[variant]
     for name, value in first.items():
-        if ".lorsu_A." in name or ".lorsu_B." in name:
+        if "visual_projection" in name:
+            assert (value.abs().sum() > 0) == (".lorsu_A." in name)
+            assert value.abs().max() <= 3**-0.5  # 1 / sqrt(r)
+        elif ".lorsu_A." in name or ".lorsu_B." in name:
             assert (value.abs().sum() > 0) == (side in name)
             assert value.abs().max() <= value.shape[1] ** -0.5
 

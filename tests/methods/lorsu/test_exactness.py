@@ -46,15 +46,23 @@ def block_paths(stack, attention, mlp, indices):
     ]
 
 
+def low_rank_layers(model, case):
+    """Every layer with a low-rank pair, by path."""
+    paths = [block[part] for block in case.paths for part in "qkv"]
+    paths += [case.projection] if case.projection else []
+    layers = {path: model.get_base_model().get_submodule(path) for path in paths}
+    return {p: layer for p, layer in layers.items() if "default" in getattr(layer, "lorsu_B", ())}
+
+
+def right_matrix(layer):
+    return layer.owner.get("default", layer).lorsu_A["default"].detach().clone()
+
+
 def full_size_pairs(model, case):
     """Embed the adapter's initial matrices in full-size ones, whose masked rows are arbitrary."""
     generator = torch.Generator().manual_seed(5)
     pairs = {}
-    layers = [block[part] for block in case.paths for part in "qkv"]
-    for path in layers + ([case.projection] if case.projection else []):
-        layer = model.get_base_model().get_submodule(path)
-        if "default" not in getattr(layer, "lorsu_B", ()):
-            continue
+    for path, layer in low_rank_layers(model, case).items():
         rows, heads = layer.lorsu_B["default"].detach(), layer.lorsu_heads["default"]
         left = torch.randn(
             layer.n_heads,
@@ -64,8 +72,7 @@ def full_size_pairs(model, case):
             dtype=torch.float64,
         )
         left[heads] = rows.view(len(heads), -1, case.config.r)
-        owner = layer.owner.get("default", layer)
-        pairs[path] = (left.flatten(0, 1), owner.lorsu_A["default"].detach().clone())
+        pairs[path] = (left.flatten(0, 1), right_matrix(layer))
     return pairs
 
 
@@ -124,6 +131,11 @@ def check(case):
     select(model, gradients)
     assert torch.equal(case.loss_fn(model, case.batches[0]), loss_before)
 
+    start = {
+        path: (layer.lorsu_B["default"].detach(), right_matrix(layer))
+        for path, layer in low_rank_layers(model, case).items()
+    }
+    dense_lorsu.check_start(start, case.projection, case.config.init_side)
     pairs, settings = full_size_pairs(model, case), dense_settings(case)
     dense = dense_lorsu.train(
         untouched, case.loss_fn, importance_set, case.batches, pairs, settings

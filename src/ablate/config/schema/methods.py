@@ -153,7 +153,7 @@ class LorsuVariant:
 
     Attributes:
         fused_qkv: One low-rank pair for the fused q, k, v projection (A shared) instead of one for each.
-        init_side: Which matrix of a pair starts random, the other zero: `left` is B, `right` is A.
+        init_side: Which matrix of a q, k, v pair starts random, the other zero: `left` is B, `right` is A.
         train_qkv_bias: Train the biases of q, k, v, of all heads.
         train_fc1_bias: Train the bias of the first MLP layer.
         visual_projection: Plain LoRA on CLIP's visual projection.

@@ -75,15 +75,15 @@ class TrainConfig:
     Attributes:
         epochs: Passes over the few-shot training set, in every session.
         batch_size: Images per forward pass.
-        accumulation_steps: Forward passes per optimiser step.
+        accumulation_steps: Forward passes per optimiser step: the gradient of one batch of them all. `loss=lm` only.
         learning_rate: Peak learning rate.
         encoder_learning_rate: Peak learning rate of the image encoder's parameters; None for the same.
         minimum_learning_rate: Where the cosine ends.
-        schedule: Linear warm-up then cosine, constant after the warm-up, or the reference's epoch-wise schedule.
+        schedule: Linear warm-up then cosine, constant after the warm-up, or that of the authors' code for the loss.
         warmup_fraction: Share of all steps spent warming up.
         optimizer: AdamW decays weights, Adam does not.
         betas: Decay of the two moments.
-        weight_decay: Decoupled weight decay; never on biases and norms.
+        weight_decay: Decoupled weight decay; never on biases and norms. 0 with Adam.
         max_gradient_norm: Gradients are clipped to this norm; None for no clipping.
         importance_examples: Most training examples that methods rank weights on; None for all.
         gradient_checkpointing: Recompute activations in the backward pass to save memory.

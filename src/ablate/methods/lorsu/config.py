@@ -57,12 +57,12 @@ class LorsuConfig(PeftConfig):
         sparsity: Fraction of the entries of fc1 trained per block; 0 leaves its weight alone.
         fused_qkv: Share the right matrix A between q, k and v, as one pair for a fused `[3 * D, D]`
             matrix would.
-        init_side: Which matrix of a pair starts Kaiming-uniform (a = sqrt 5), the other being zero:
-            `left` is B, which multiplies from the left, `right` is A.
+        init_side: Which matrix of a q, k, v pair starts Kaiming-uniform (a = sqrt 5), the other being
+            zero: `left` is B, which multiplies from the left, `right` is A.
         train_qkv_bias: Train the biases of q, k, v, of all heads, where they exist.
         train_fc1_bias: Train the bias of fc1, where it exists.
         projections: Names of linear layers with plain LoRA, matched at the end of the module's
-            path.
+            path. Their A starts uniform within 1 / sqrt(r), their B zero, whatever `init_side` is.
         blocks: How many blocks are adapted; None for all.
         blocks_from: Whether those are the `first` or the `last` blocks of the tower.
         tower: Name of the module whose blocks are adapted, matched at the end of its path; None if

@@ -15,7 +15,7 @@ from ablate.methods.lorsu.architecture import Tower, find_tower, linear
 from ablate.methods.lorsu.config import LorsuConfig
 from ablate.methods.lorsu.entries_linear import EntriesLinear
 from ablate.methods.lorsu.layer import LorsuLayer
-from ablate.methods.lorsu.rows_linear import RowsLinear
+from ablate.methods.lorsu.rows_linear import RowsLinear, Start
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class _Role:
         n_chosen: Slices that are trained.
         owns_A: Whether it holds the right matrix.
         trains_bias: Whether its bias is trained.
+        start: How its low-rank pair starts; None for fc1.
     """
 
     is_fc1: bool
@@ -35,6 +36,11 @@ class _Role:
     n_chosen: int
     owns_A: bool  # noqa: N815
     trains_bias: bool
+    start: Start | None
+
+
+# The authors' code adapts CLIP's projection as the [in, out] matrix that it is there, so what would be B is A here.
+_PROJECTION_START = Start("right", "fan_out")
 
 
 class LorsuModel(BaseTuner):
@@ -97,9 +103,11 @@ class LorsuModel(BaseTuner):
             base = linear(self.model, current_key)
             layer = EntriesLinear(base) if role.is_fc1 else RowsLinear(base, role.n_heads)
             self._replace_module(parent, target_name, layer, target)
-        if isinstance(layer, RowsLinear):
+        if isinstance(layer, RowsLinear) and role.start is not None:
             generator = _generator(config, current_key)
-            layer.add_adapter(adapter_name, config, role.n_chosen, role.owns_A, generator)
+            layer.add_adapter(
+                adapter_name, config, role.n_chosen, role.owns_A, role.start, generator
+            )
         elif isinstance(layer, EntriesLinear):
             n_entries = config.n_entries(layer.base_layer.weight.numel())
             layer.add_adapter(adapter_name, n_entries)
@@ -147,13 +155,14 @@ def _roles(tower: Tower, config: LorsuConfig) -> dict[str, _Role]:
         for path in block.qkv:
             if config.top_k_heads or config.train_qkv_bias:
                 owns = not config.fused_qkv or path == block.q
+                start = Start(config.init_side)
                 roles[path] = _Role(
-                    False, block.n_heads, config.top_k_heads, owns, config.train_qkv_bias
+                    False, block.n_heads, config.top_k_heads, owns, config.train_qkv_bias, start
                 )
         if config.sparsity or config.train_fc1_bias:
-            roles[block.fc1] = _Role(True, 1, 0, False, config.train_fc1_bias)
+            roles[block.fc1] = _Role(True, 1, 0, False, config.train_fc1_bias, None)
     for path in tower.projections:
-        roles[path] = _Role(False, 1, 1, True, False)
+        roles[path] = _Role(False, 1, 1, True, False, _PROJECTION_START)
     return roles
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from peft.tuners._buffer_dict import BufferDict
@@ -13,6 +14,34 @@ from torch.nn import functional
 
 from ablate.methods.lorsu.config import LorsuConfig
 from ablate.methods.lorsu.layer import NOT_SELECTED, LorsuLayer
+
+
+@dataclass(frozen=True)
+class Start:
+    """How a low-rank pair starts: one matrix uniform within 1 / sqrt(fan), the other zero.
+
+    Attributes:
+        side: Which matrix is random: `left` is B, `right` is A.
+        fan: Whether the bound counts the random matrix's columns (`fan_in`: r for B, the layer's inputs for A)
+            or its rows (`fan_out`: r for A).
+    """
+
+    side: Literal["left", "right"]
+    fan: Literal["fan_in", "fan_out"] = "fan_in"
+
+    def matrix(
+        self,
+        side: Literal["left", "right"],
+        n_rows: int,
+        n_columns: int,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """Return the matrix of one side, float32 `[n_rows, n_columns]` on the CPU."""
+        matrix = torch.zeros(n_rows, n_columns, device="cpu", dtype=torch.float32)
+        if side == self.side:
+            # With a = sqrt 5, Kaiming's bound is 1 / sqrt(fan).
+            nn.init.kaiming_uniform_(matrix, a=5**0.5, mode=self.fan, generator=generator)
+        return matrix
 
 
 class RowsLinear(LorsuLayer):
@@ -27,7 +56,7 @@ class RowsLinear(LorsuLayer):
     """
 
     adapter_layer_names = ("lorsu_A", "lorsu_B", "lorsu_bias")
-    other_param_names = ("lorsu_heads", "scaling", "init_side", "n_sharers", "owner", "selected")
+    other_param_names = ("lorsu_heads", "scaling", "start", "n_sharers", "owner", "selected")
 
     def __init__(self, base_layer: nn.Linear, n_heads: int) -> None:
         """Wrap `base_layer`, whose rows are `n_heads` equal slices."""
@@ -37,7 +66,7 @@ class RowsLinear(LorsuLayer):
         self.lorsu_B = nn.ParameterDict()
         self.lorsu_heads = BufferDict(persistent=True)
         self.scaling: dict[str, float] = {}
-        self.init_side: dict[str, str] = {}
+        self.start: dict[str, Start] = {}
         self.n_sharers: dict[str, int] = {}
         self.owner: dict[str, RowsLinear] = {}
         self._product: tuple[Any, ...] | None = None
@@ -52,15 +81,17 @@ class RowsLinear(LorsuLayer):
         config: LorsuConfig,
         n_chosen: int,
         owns_A: bool,  # noqa: N803
+        start: Start,
         generator: torch.Generator | None,
     ) -> None:
         """Add an adapter whose heads are still to be selected.
 
         Args:
             adapter_name: Name of the new adapter.
-            config: Rank, scale and initialisation.
+            config: Rank and scale.
             n_chosen: Heads that it trains; 0 for none.
             owns_A: Whether this layer holds the right matrix; if not, another one `lend`s it.
+            start: Which matrix starts random, and how.
             generator: Source of the initial matrices; torch's global one if None.
         """
         self.selected[adapter_name] = False
@@ -69,13 +100,11 @@ class RowsLinear(LorsuLayer):
         weight = self.base_layer.weight
         n_rows = n_chosen * (self.base_layer.out_features // self.n_heads)
         self.scaling[adapter_name] = config.scaling
-        self.init_side[adapter_name] = config.init_side
+        self.start[adapter_name] = start
         if owns_A:
-            right = _initial(
-                config.r, self.base_layer.in_features, config.init_side == "right", generator
-            )
+            right = start.matrix("right", config.r, self.base_layer.in_features, generator)
             self.lorsu_A[adapter_name] = nn.Parameter(right.to(weight))
-        left = _initial(n_rows, config.r, config.init_side == "left", generator)
+        left = start.matrix("left", n_rows, config.r, generator)
         self.lorsu_B[adapter_name] = nn.Parameter(left.to(weight))
         heads = torch.full((n_chosen,), NOT_SELECTED, dtype=torch.int64, device=weight.device)
         self.lorsu_heads[adapter_name] = heads
@@ -95,7 +124,7 @@ class RowsLinear(LorsuLayer):
         """Set the adapter's update to zero: B, or the A of this layer where B starts random."""
         super().reset(adapter_name)
         if adapter_name in self.lorsu_B:
-            zero = self.lorsu_A if self.init_side[adapter_name] == "left" else self.lorsu_B
+            zero = self.lorsu_A if self.start[adapter_name].side == "left" else self.lorsu_B
             if adapter_name in zero:
                 nn.init.zeros_(zero[adapter_name])
 
@@ -163,13 +192,3 @@ def _product(x: Tensor, right: Tensor) -> Tensor:
     """Return x A^T in the type of A or, under autocast, in autocast's."""
     autocast = torch.is_autocast_enabled(x.device.type)
     return functional.linear(x if autocast else x.to(right.dtype), right)
-
-
-def _initial(
-    n_rows: int, n_columns: int, random: bool, generator: torch.Generator | None
-) -> Tensor:
-    """Draw a float32 matrix `[n_rows, n_columns]` on the CPU, Kaiming-uniform (a = sqrt 5) or 0."""
-    matrix = torch.zeros(n_rows, n_columns, device="cpu", dtype=torch.float32)
-    if random:
-        nn.init.kaiming_uniform_(matrix, a=5**0.5, generator=generator)
-    return matrix
