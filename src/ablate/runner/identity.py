@@ -14,7 +14,16 @@ from ablate.models.files import fingerprint
 from ablate.tasks.base import Task
 
 # These change where or how fast a run happens, never its numbers.
-_NOT_DETERMINING = ("ablation", "seeds", "name", "output_dir", "force", "device", "save_model")
+_NOT_DETERMINING = (
+    "ablation",
+    "seeds",
+    "name",
+    "output_dir",
+    "force",
+    "fail_fast",
+    "device",
+    "save_model",
+)
 _HASH_CHARACTERS = 10
 
 
