@@ -163,12 +163,17 @@ def arguments(model_folder: Path, tmp_path: Path) -> list[str]:
 def ablate_run(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., tuple[int, Path]]:
-    """Call `ablate run` in this process; return its exit code and the output folder."""
+    """Call `ablate run` in this process; return its exit code and the output folder.
+
+    A word takes the place of the fixture's own word for the same key.
+    """
     monkeypatch.setattr(sys, "argv", ["ablate"])
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def call(*words: str) -> tuple[int, Path]:
-        return run([*arguments, *words]), tmp_path / "outputs"
+        given = {word.partition("=")[0] for word in words}
+        kept = [word for word in arguments if word.partition("=")[0] not in given]
+        return run([*kept, *words]), tmp_path / "outputs"
 
     return call
 

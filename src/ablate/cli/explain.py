@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -9,6 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ablate.cli.arguments import UnknownFlagError
 from ablate.config.errors import ConfigError, nearest, unknown
 from ablate.config.folder import config_folder
 from ablate.config.reading import flat_keys, nearest_key
@@ -16,9 +18,34 @@ from ablate.config.reading import flat_keys, nearest_key
 _NOT_A_KEY = re.compile(
     r"Could not (?:override|delete|append to config\.) '?([^'\n]+?)'?\.?(?:\n|$)"
 )
+_APPEND = re.compile(r"To append to your config use \+([^=\n]+)=")
 _NO_SUCH_CHOICE = re.compile(r"Could not find '(?:.*:)?([^']+)/([^'/]+)'")
 _NO_SUCH_FILE = re.compile(r"Could not (?:find|load) '([^']+)'")
 _NOT_IN_DEFAULTS = re.compile(r"Could not override '([^']+)'\. No match in the defaults list")
+# What brings a launcher that Hydra does not have itself, by the first word of its name.
+_LAUNCHER_PACKAGES = {
+    "joblib": "hydra-joblib-launcher",
+    "ray": "hydra-ray-launcher",
+    "rq": "hydra-rq-launcher",
+    "submitit": "hydra-submitit-launcher",
+}
+_LONGEST_WORD = 200
+
+
+def one_line(text: str) -> str:
+    """Write a text as one line that any terminal can show: no control characters, no endless words."""
+    words = [
+        word if len(word) <= _LONGEST_WORD else f"{word[:80]}...{word[-20:]}"
+        for word in text.split()
+    ]
+    return "".join(
+        c
+        if c.isprintable()
+        else c.encode("ascii", "backslashreplace").decode()
+        if c > "\x7f"
+        else f"\\x{ord(c):02x}"
+        for c in " ".join(words)
+    )
 
 
 def explain(error: Exception, arguments: list[str]) -> str:
@@ -31,40 +58,78 @@ def explain(error: Exception, arguments: list[str]) -> str:
     Returns:
         What was given, what is allowed, the nearest match and the fix.
     """
-    text = str(error)
+    if isinstance(error, UnknownFlagError):
+        return _unknown_flag(str(error), arguments)
     if isinstance(error, ConfigError):
-        return text
+        return str(error)
+    if isinstance(error, RecursionError):
+        return (
+            "The configuration leads back to itself, by a defaults list or by ${...}, or is nested too "
+            "deeply. Fix: break the circle."
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}. Fix: make room, or output_dir=ELSEWHERE."
+    # Hydra wraps OmegaConf's complaints, now and then in an exception without a text.
+    text = str(error) or str(error.__cause__ or type(error).__name__)
+    return _explain_hydra(text, arguments)
+
+
+def _explain_hydra(text: str, arguments: list[str]) -> str:
     if match := _NOT_IN_DEFAULTS.search(text):
         return f"'{match[1]}' is not chosen by default. Fix: write +{match[1]}=... instead."
     if match := _NO_SUCH_CHOICE.search(text):
         allowed = re.findall(r"^\t([^\s=]+)$", text, flags=re.MULTILINE)
         if allowed:
-            return str(unknown(match[1].lstrip("/"), match[2], allowed))
+            return _unknown_choice(match[1].lstrip("/"), match[2], allowed)
     if match := _NO_SUCH_FILE.search(text):
         return f"There is no config '{match[1]}'. Fix: `ablate list` shows what there is."
-    if match := _NOT_A_KEY.search(text):
+    if match := _APPEND.search(text) or _NOT_A_KEY.search(text):
         return _unknown_key(match[1], arguments)
-    first_line, *more = text.strip().splitlines()
+    first_line, *more = text.strip().splitlines() or ["Not understood."]
     more = [line.strip() for line in more if line.strip() and "See https" not in line]
-    return " ".join(
-        [first_line, *more, "Fix: write KEY=VALUE; `ablate run --help` lists the keys."]
+    said = " ".join([first_line, *more]).rstrip(".")
+    return f"{said}. Fix: write KEY=VALUE; `ablate run --help` lists the keys."
+
+
+def _unknown_choice(group: str, given: str, allowed: list[str]) -> str:
+    """Name the choices of a group; a launcher may only have to be installed."""
+    package = _LAUNCHER_PACKAGES.get(given.partition("_")[0])
+    install = f" Fix: pip install {package}." if group == "hydra/launcher" and package else ""
+    return f"{unknown(group, given, allowed)}{install}"
+
+
+def _unknown_flag(given: str, arguments: list[str]) -> str:
+    """Name the key that a flag such as `--rank=8` was meant for."""
+    name, _, value = given.lstrip("-").partition("=")
+    name = name.replace("-", "_")
+    keys = [key for key in flat_keys(_known(arguments)) if f".{key}".endswith(f".{name}")]
+    key = min(keys, key=lambda key: (key.count("."), not key.startswith("method.")), default=None)
+    fix = (
+        f"write {key}={value or '...'}"
+        if key
+        else "write KEY=VALUE; `ablate run --help` lists the keys"
     )
+    return f"There is no flag '{given}'. Fix: {fix}."
 
 
 def _unknown_key(given: str, arguments: list[str]) -> str:
     """Name the key, in the configuration as it was asked for, that is most like the one given."""
-    keys = _known_keys(arguments)
-    match = nearest_key(given, keys) if "." in given else nearest(given, keys)
+    known = _known(arguments)
+    keys = flat_keys(known)
+    parent, _, last = given.rpartition(".")
+    siblings = [key for key in keys if key.rpartition(".")[0] == parent]
+    # Only a mapping of names that the user chooses is ever empty.
+    if parent and OmegaConf.select(OmegaConf.create(known), parent) == {}:
+        return f"{parent} has no entry '{last}'. Fix: write +{given}=... to add one."
+    match = nearest_key(given, keys) if parent else nearest(given, keys)
     match = match or nearest_key(given, keys)
     hint = f" Did you mean '{match}'?" if match else ""
-    parent = given.rpartition(".")[0]
-    siblings = [key for key in keys if key.rpartition(".")[0] == parent]
     available = siblings or [key for key in keys if "." not in key]
     return f"Unknown key '{given}'.{hint} Available: {', '.join(available)}."
 
 
-def _known_keys(arguments: list[str]) -> list[str]:
-    """List the keys of the configuration with the groups that were chosen, as far as they exist."""
+def _known(arguments: list[str]) -> dict[str, Any]:
+    """Return the configuration with the groups that were chosen, as far as they exist."""
     folder = Path(config_folder())
     chosen = [
         word
@@ -80,5 +145,5 @@ def _known_keys(arguments: list[str]) -> list[str]:
         except (HydraException, OmegaConfBaseException):
             continue
         assert isinstance(values, dict)
-        return flat_keys({str(key): value for key, value in values.items()})
-    return []
+        return {str(key): value for key, value in values.items()}
+    return {}

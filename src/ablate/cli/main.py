@@ -3,6 +3,7 @@
 import sys
 
 from ablate import __version__
+from ablate.cli.streams import steady_streams
 
 HELP = """\
 ablate - config-driven ablations of vision-language models
@@ -21,6 +22,7 @@ exit codes: 0 all runs ok, 1 a run failed, 2 a mistake in usage or configuration
 
 def main() -> None:
     """Run the command line; the process ends with the documented exit codes."""
+    steady_streams()
     sys.exit(dispatch(sys.argv[1:]))
 
 

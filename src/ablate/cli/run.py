@@ -1,7 +1,11 @@
 """`ablate run`: Hydra's command line with our exit codes and one-line errors."""
 
+import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import hydra
 import yaml
@@ -11,11 +15,25 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ablate.cli.explain import explain
+from ablate.cli.arguments import checked_arguments
+from ablate.cli.explain import explain, one_line
 from ablate.config.errors import ConfigError
 from ablate.config.folder import config_folder
+from ablate.config.user_files import guard_config_files
 
 _USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+# Where Hydra reads the command line and the configuration: whatever is raised there is about them.
+_READING = (
+    "hydra._internal.callbacks",
+    "hydra._internal.config_loader_impl",
+    "hydra._internal.config_repository",
+    "hydra._internal.defaults_list",
+    "hydra.core.override_parser",
+    "hydra.core.plugins",
+    "logging.config",
+    "omegaconf",
+)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
@@ -25,31 +43,29 @@ def run(arguments: list[str]) -> int:
     Returns:
         0 if all runs are ok, 1 if one failed, 2 for a mistake in usage or configuration.
     """
-    given = os.environ.get(_FULL_ERROR)
-    # Hydra then lets exceptions through instead of printing them and exiting with 1.
-    os.environ[_FULL_ERROR] = "1"
-    sys.argv = [sys.argv[0], *arguments]
-    main = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="config")
-    try:
-        main(_job)()
-    except (*_USAGE, ValueError) as error:
-        if given == "1" or not _is_usage(error):
-            raise
-        print(f"ablate run: {explain(error, arguments)}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        if type(error).__name__ != "RunsFailedError":
-            raise
-        print(f"ablate run: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("ablate run: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
-    finally:
-        if given is None:
-            del os.environ[_FULL_ERROR]
-        else:
-            os.environ[_FULL_ERROR] = given
+    with _exceptions_let_through() as wants_traceback:
+        try:
+            _check_working_folder()
+            sys.argv = [sys.argv[0], *checked_arguments(arguments)]
+            guard_config_files()
+            main = hydra.main(
+                version_base="1.3", config_path=str(config_folder()), config_name="config"
+            )
+            main(_job)()
+        except KeyboardInterrupt:
+            _tell("interrupted; the same command goes on where it stopped")
+            return 130
+        except SystemExit as error:
+            # Hydra prints what is wrong and leaves with 1, which means here that a run failed.
+            return 2 if error.code else 0
+        except Exception as error:
+            if type(error).__name__ == "RunsFailedError":
+                _tell(str(error))
+                return 1
+            if wants_traceback or not _is_usage(error):
+                raise
+            _tell(explain(error, arguments))
+            return 2
     return 0
 
 
@@ -63,14 +79,43 @@ def complete(arguments: list[str]) -> int:
     return run(arguments)
 
 
+@contextmanager
+def _exceptions_let_through() -> Iterator[bool]:
+    """Keep Hydra from printing exceptions and exiting with 1; tell whether the user asked for tracebacks."""
+    given = os.environ.get(_FULL_ERROR)
+    os.environ[_FULL_ERROR] = "1"
+    try:
+        yield given == "1"
+    finally:
+        if given is None:
+            del os.environ[_FULL_ERROR]
+        else:
+            os.environ[_FULL_ERROR] = given
+
+
+def _tell(text: str) -> None:
+    print(f"ablate run: {one_line(text)}", file=sys.stderr)
+
+
+def _check_working_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ConfigError(
+            "The working folder does not exist any more. Fix: cd to one that does."
+        ) from error
+
+
 def _is_usage(error: Exception) -> bool:
-    """Tell a mistake of the user's from a fault of ours: a plain ValueError counts only when Hydra raised it."""
-    if isinstance(error, _USAGE):
+    """Tell a mistake of the user's from a fault of ours."""
+    if isinstance(error, _USAGE) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
         return True
     frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
+    while frame is not None:
+        if str(frame.tb_frame.f_globals.get("__name__", "")).startswith(_READING):
+            return True
         frame = frame.tb_next
-    return frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("hydra.")
+    return False
 
 
 def _job(composed: DictConfig) -> str:

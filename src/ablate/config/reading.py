@@ -9,7 +9,9 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from ablate.config.environment import check_environment
 from ablate.config.errors import ConfigError, nearest
+from ablate.config.rules import check_rules
 from ablate.config.schema import RunConfig
 
 _ADAPTER = TypeAdapter(RunConfig)
@@ -34,6 +36,7 @@ def read_run_config(config: DictConfig) -> RunConfig:
         names all of it.
     """
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    check_environment(own)
     try:
         values = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
@@ -53,7 +56,7 @@ def read_plain(values: object) -> RunConfig:
 def _validated(values: object, own: DictConfig) -> RunConfig:
     """Build the typed configuration; `own` is the same with its interpolations."""
     try:
-        return _ADAPTER.validate_python(values)
+        run = _ADAPTER.validate_python(values)
     except ValidationError as error:
         given = {
             str(key): value for key, value in (values if isinstance(values, dict) else {}).items()
@@ -62,6 +65,8 @@ def _validated(values: object, own: DictConfig) -> RunConfig:
         own_faults = [detail for detail in details if not _follows(detail, own)]
         lines = [_explain(detail, given) for detail in own_faults or details]
         raise ConfigError(" ".join(dict.fromkeys(lines))) from error
+    check_rules(run)
+    return run
 
 
 def to_plain(run: RunConfig) -> dict[str, Any]:

@@ -51,6 +51,27 @@ COLUMNS = (
     "threads",
     "trained_at",
 )
+# The numbers that a run is measured by: what an ablation may name as its metrics.
+METRIC_COLUMNS = (
+    "accuracy",
+    "accuracy_before",
+    "target_improvement",
+    "control_change",
+    "forgetting",
+    "vision_stable_score",
+    "vision_stable_stderr",
+    "text_stable_score",
+    "text_stable_stderr",
+    "n_items",
+    "trainable_parameters",
+    "effective_parameters",
+    "clip_effective_parameters",
+    "peak_memory_bytes",
+    "load_seconds",
+    "importance_seconds",
+    "train_seconds",
+    "eval_seconds",
+)
 TASK_COLUMNS = (
     "run_id",
     "task",

@@ -3,16 +3,21 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from ablate.config.environment import check_environment
 from ablate.config.errors import ConfigError
-from ablate.config.reading import flat_keys, nearest_key, read_run_config
+from ablate.config.reading import read_run_config
 from ablate.config.schema import AxisValue, RunConfig
+from ablate.sweep.ablation import check_ablation
 
 Compose = Callable[[list[str]], DictConfig]
+# Composing a run takes about 0.3 s, so this many take the better part of an hour before the first begins.
+_MOST_RUNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,9 @@ def expand(overrides: list[Override], compose: Compose) -> list[Point]:
         The runs in the order they were asked for; a run asked for twice is there once.
 
     Raises:
-        ConfigError: If any of the runs is misconfigured.
+        ConfigError: If any of the runs is misconfigured, or there is none.
     """
+    _check_sweeps(overrides)
     points: dict[tuple[str, ...], Point] = {}
     for combination in BasicSweeper.split_arguments(overrides, max_batch_size=None)[0]:
         for point in _expand_ablation(combination, compose):
@@ -48,12 +54,39 @@ def expand(overrides: list[Override], compose: Compose) -> list[Point]:
     return list(points.values())
 
 
+def _check_sweeps(overrides: list[Override]) -> None:
+    """Refuse a sweep over nothing, which would end well without a run, and one without end."""
+    n_runs = 1
+    for override in overrides:
+        if not override.is_discrete_sweep():
+            continue
+        n_values = len(list(islice(override.sweep_string_iterator(), _MOST_RUNS + 1)))
+        if not n_values:
+            raise ConfigError(
+                f"{override.input_line} matches nothing, so there is no run. "
+                "Fix: `ablate list` shows what there is to choose from."
+            )
+        n_runs *= n_values
+        if n_runs > _MOST_RUNS:
+            raise ConfigError(
+                f"{override.input_line} brings the sweep to more than {_MOST_RUNS} runs. Fix: sweep over fewer."
+            )
+
+
 def _expand_ablation(overrides: list[str], compose: Compose) -> list[Point]:
     """Expand the ablation of one combination, if it has one, and its seeds."""
     config = compose(overrides)
+    check_environment(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     varied: list[list[str]] = [[]]
+    chosen = [word for word in overrides if re.match(r"\+*ablation=", word)]
     if config.get("ablation") is not None:
+        check_ablation(config)
         varied = _value_overrides(config, overrides)
+    elif chosen:
+        raise ConfigError(
+            f"{chosen[0].lstrip('+')} was given, but its file brings no ablation. "
+            "Fix: an `ablation:` block with question, key, values and baseline."
+        )
     seeds = config.seeds
     if seeds is None:
         return [_point([*overrides, *extra], compose) for extra in varied]
@@ -74,45 +107,17 @@ def _expand_ablation(overrides: list[str], compose: Compose) -> list[Point]:
 
 def _value_overrides(config: DictConfig, overrides: list[str]) -> list[list[str]]:
     """Return the overrides that each value of an ablation adds."""
-    ablation = config.ablation
-    key = ablation.get("key")
-    values = ablation.get("values")
-    if not OmegaConf.is_list(values) or len(values) == 0:
-        raise ConfigError(
-            f"ablation.values is {values!r}; allowed: a list of at least one value. "
-            f"Fix: ablation.values=[...]."
-        )
-    if ablation.get("baseline") not in list(values):
-        raise ConfigError(
-            f"ablation.baseline is {ablation.get('baseline')!r}, which is not among the values "
-            f"{list(values)}. Fix: ablation.baseline={values[0]}, or add it to ablation.values."
-        )
-    _check_key(config, str(key))
+    key = config.ablation.key
     twice = [word for word in overrides if word.split("=", 1)[0].lstrip("+") == key]
     if twice:
         raise ConfigError(
-            f"{twice[0]} was given, but ablation '{ablation.get('name')}' varies {key}. "
+            f"{twice[0]} was given, but ablation '{config.ablation.get('name')}' varies {key}. "
             f"Fix: ablation.values=[{twice[0].split('=', 1)[1]}]."
         )
     return [
         [f"{key}={quoted(value)}", f"ablation.value={quoted(value)}"]
-        for value in dict.fromkeys(values)
+        for value in config.ablation["values"]
     ]
-
-
-def _check_key(config: DictConfig, key: str) -> None:
-    """Refuse an ablation over a key that the configuration does not have."""
-    known = flat_keys(_plain(config))
-    if key not in known:
-        match = nearest_key(key, known)
-        hint = f" Did you mean '{match}'?" if match else ""
-        raise ConfigError(f"ablation.key is '{key}', which is no configuration key.{hint}")
-
-
-def _plain(config: DictConfig) -> dict[str, object]:
-    values = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items() if key != "hydra"}
 
 
 def _point(overrides: list[str], compose: Compose) -> Point:

@@ -9,10 +9,12 @@ CLOSED = ConfigDict(extra="forbid")
 Switch = Annotated[bool, Field(strict=True)]
 PositiveInt = Annotated[int, Field(gt=0, strict=True)]
 NonNegativeInt = Annotated[int, Field(ge=0, strict=True)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-OpenFraction = Annotated[float, Field(gt=0, lt=1)]
+# Generators of random numbers take seeds of 32 bits.
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
+OpenFraction = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Template = Annotated[str, Field(pattern=r"\{\}")]
 
 LossName = Literal["clip", "lm"]

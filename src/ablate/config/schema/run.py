@@ -12,12 +12,12 @@ from ablate.config.schema.fields import (
     Fraction,
     LossName,
     NonNegativeFloat,
-    NonNegativeInt,
     OpenFraction,
     PositiveFloat,
     PositiveInt,
     Precision,
     Scoring,
+    Seed,
     Switch,
 )
 from ablate.config.schema.methods import MethodConfig
@@ -64,7 +64,7 @@ class EvalConfig:
 
     batch_size: PositiveInt
     n_options: Annotated[int, Field(ge=2, le=26, strict=True)]
-    seed: NonNegativeInt
+    seed: Seed
     max_new_tokens: PositiveInt
 
 
@@ -157,10 +157,10 @@ class RunConfig:
         name: Folder below `output_dir`.
         output_dir: Where results go.
         force: Run again what is done.
+        fail_fast: Stop the sweep at the first run that fails.
         device: `auto`, or a torch device.
         precision: `auto`, or the autocast type.
         save_model: Keep the whole trained model beside the results.
-        fail_fast: Stop a sweep after its first failed run.
     """
 
     ablation: AblationConfig | None
@@ -175,12 +175,12 @@ class RunConfig:
     train: TrainConfig
     eval: EvalConfig
     tasks: SuiteConfig | None
-    seed: NonNegativeInt
-    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None
-    name: Annotated[str, Field(pattern=r"^[^/\\\x00]+$")]
+    seed: Seed
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None
+    name: str
     output_dir: str
     force: Switch
+    fail_fast: Switch
     device: str
     precision: Precision
     save_model: Switch
-    fail_fast: Switch

@@ -1,0 +1,161 @@
+"""The words of `ablate run`, checked before Hydra reads them."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from ablate.config.errors import ConfigError
+from ablate.config.folder import config_folder, group_files
+from ablate.config.yaml_file import MAX_DEPTH, MAX_NUMBER_CHARACTERS
+
+_LONG_NUMBER = re.compile(rf"\d{{{MAX_NUMBER_CHARACTERS + 1},}}")
+_REFUSED_FLAGS = {
+    "config_path": "--config-path takes the place of the shipped configs. Fix: --config-dir FOLDER "
+    "puts yours beside them.",
+    "experimental_rerun": "--experimental-rerun unpickles a file, which can run code. Fix: give the "
+    "configuration as KEY=VALUE words.",
+}
+
+
+def checked_arguments(arguments: Sequence[str]) -> list[str]:
+    """Check the words that need no configuration to be judged.
+
+    Args:
+        arguments: What follows `ablate run`.
+
+    Returns:
+        The same, with `GROUP=null` as Hydra says it, `~GROUP`, where a group may be left out.
+
+    Raises:
+        ConfigError: If a word is no text, a flag does not exist, a folder is missing, or a key is given twice.
+    """
+    for word in arguments:
+        _check_word(word)
+    parser = get_args_parser()
+    # argparse prints its usage, eight lines, and leaves.
+    parser.error = _refuse  # type: ignore[method-assign]
+    given, rest = parser.parse_known_args(arguments)
+    if rest:
+        _refuse_rest(rest)
+    for flag, why in _REFUSED_FLAGS.items():
+        if getattr(given, flag) is not None:
+            raise ConfigError(why)
+    _check_folder("--config-dir", given.config_dir)
+    if given.shell_completion or given.hydra_help:
+        return list(arguments)
+    overrides = OverridesParser.create().parse_overrides(given.overrides)
+    _check_twice(overrides)
+    _check_searchpath(overrides)
+    own = [Path(given.config_dir)] if given.config_dir else []
+    said = {o.input_line: _without_choice(o, own) for o in overrides if o.value() is None}
+    return [said.get(word, word) for word in arguments if said.get(word, word)]
+
+
+class UnknownFlagError(ConfigError):
+    """A flag that does not exist; its text is the flag."""
+
+
+def _check_word(word: str) -> None:
+    shown = f"{word[:40]!a}" + ("..." if len(word) > 40 else "")
+    if any("\ud800" <= character <= "\udfff" for character in word):
+        raise ConfigError(f"The word {shown} is not UTF-8. Fix: write it in UTF-8.")
+    if "\0" in word:
+        raise ConfigError(f"The word {shown} holds a NUL character. Fix: leave it out.")
+    if number := _LONG_NUMBER.search(word):
+        raise ConfigError(
+            f"The word {shown} has a number of {len(number[0])} digits; allowed: "
+            f"{MAX_NUMBER_CHARACTERS}. Fix: a shorter number."
+        )
+    depth = 0
+    for character in word:
+        depth += (character in "([{") - (character in ")]}")
+        if depth > MAX_DEPTH:
+            raise ConfigError(
+                f"The word {shown} is nested deeper than {MAX_DEPTH} levels. Fix: write it flat."
+            )
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigError(
+        f"{message[:1].upper()}{message[1:]}. Fix: `ablate run --help` lists what there is."
+    )
+
+
+def _refuse_rest(rest: list[str]) -> NoReturn:
+    flags = [word for word in rest if word.startswith("-")]
+    if not flags:
+        raise ConfigError(
+            f"'{rest[0]}' stands apart from the other KEY=VALUE words. "
+            "Fix: write all of them together, after the flags."
+        )
+    raise UnknownFlagError(flags[0])
+
+
+def _check_folder(what: str, folder: str | None) -> None:
+    if folder is not None and not Path(folder).is_dir():
+        raise ConfigError(
+            f"{what} is '{folder}', which is no folder. Fix: give a folder that holds config groups, "
+            "such as my for my/ablation/bars.yaml."
+        )
+
+
+def _check_twice(overrides: list[Override]) -> None:
+    """Refuse two values for one key, of which Hydra would take the last."""
+    seen: dict[str, Override] = {}
+    for override in overrides:
+        if override.is_delete():
+            continue
+        key = override.get_key_element().lstrip("+")
+        other = seen.setdefault(key, override)
+        if other.input_line != override.input_line:
+            values = ",".join(str(o.input_line).partition("=")[2] for o in (other, override))
+            raise ConfigError(
+                f"{key} is given twice: {other.input_line} and {override.input_line}. "
+                f"Fix: give it once; `-m {key}={values}` makes a run of each."
+            )
+
+
+def _check_searchpath(overrides: list[Override]) -> None:
+    for override in overrides:
+        if override.key_or_group != "hydra.searchpath":
+            continue
+        places = override.value()
+        for place in places if isinstance(places, list) else []:
+            if isinstance(place, str) and not place.startswith("pkg://"):
+                _check_folder("hydra.searchpath", place.removeprefix("file://"))
+
+
+def _without_choice(override: Override, own: list[Path]) -> str:
+    """Say `GROUP=null` as Hydra does: `~GROUP`, or nothing where the group is not chosen by default.
+
+    Raises:
+        ConfigError: If every run needs a choice of this group.
+    """
+    word, group = str(override.input_line), override.key_or_group
+    folders = [*own, config_folder()]
+    is_group = "/" in group or any((folder / group).is_dir() for folder in folders)
+    if override.is_delete() or not is_group:
+        return word
+    if override.package is None and group not in _optional_groups():
+        choices = ", ".join(group_files(group, folders))
+        raise ConfigError(
+            f"{group} is null, but every run needs one. "
+            + (f"Available: {choices}." if choices else "Fix: leave the word out.")
+        )
+    return "" if override.is_add() or group == "ablation" else f"~{override.get_key_element()}"
+
+
+def _optional_groups() -> set[str]:
+    """Return the groups that the shipped defaults leave without a choice; an ablation is in none."""
+    config = OmegaConf.load(config_folder() / "config.yaml")
+    assert isinstance(config, DictConfig)
+    entries = [entry for entry in config.defaults if OmegaConf.is_dict(entry)]
+    return {str(key) for entry in entries for key, value in entry.items() if value is None} | {
+        "ablation"
+    }

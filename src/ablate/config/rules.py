@@ -1,0 +1,50 @@
+"""What a typed configuration still has to satisfy: rules that no single field's type can state."""
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import RunConfig, TrainConfig
+
+_MAX_NAME_BYTES = 255
+
+
+def check_rules(run: RunConfig) -> None:
+    """Check names, texts and learning rates.
+
+    Raises:
+        ConfigError: If a name is no plain folder name, a text is empty, or a learning rate ends above its peak.
+    """
+    _check_folder_name("name", run.name)
+    texts = {
+        "model.name": run.model.name,
+        "data.name": run.data.name,
+        "data.question": getattr(run.data, "question", None),
+    }
+    if run.ablation is not None:
+        _check_folder_name("ablation.name", run.ablation.name)
+        texts["ablation.question"] = run.ablation.question
+    for key, text in texts.items():
+        if text is not None and not text.strip():
+            raise ConfigError(f"{key} is {text!r}; allowed: a text. Fix: {key}='...'.")
+    for key, train in (("train", run.train), ("align", run.align)):
+        if train is not None:
+            _check_learning_rates(key, train)
+
+
+def _check_folder_name(key: str, name: str) -> None:
+    """Refuse what is not one plain folder name: a run must not leave `output_dir`, nor hide in it."""
+    is_plain = name.strip() == name and name.isprintable() and not set(name) & set("/\\")
+    if is_plain and name and not name.startswith(".") and len(name.encode()) <= _MAX_NAME_BYTES:
+        return
+    raise ConfigError(
+        f"{key} is {name!r}; allowed: a plain folder name of 1 to {_MAX_NAME_BYTES} bytes, without / and \\, "
+        f"control characters, spaces around it or a dot in front. Fix: {key}=my-{key.rsplit('.', 1)[0]}."
+    )
+
+
+def _check_learning_rates(key: str, train: TrainConfig) -> None:
+    """Refuse a schedule that would climb from its peak to its minimum."""
+    if train.schedule == "constant" or train.minimum_learning_rate <= train.learning_rate:
+        return
+    raise ConfigError(
+        f"{key}.minimum_learning_rate is {train.minimum_learning_rate}, above {key}.learning_rate, which is "
+        f"{train.learning_rate}. Fix: {key}.minimum_learning_rate={train.learning_rate / 10:g}."
+    )

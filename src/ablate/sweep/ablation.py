@@ -1,0 +1,107 @@
+"""What makes an ablation one: a key that determines results, values that differ, a baseline among them."""
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+from ablate.config.errors import ConfigError, nearest
+from ablate.config.reading import flat_keys, nearest_key
+from ablate.results.columns import METRIC_COLUMNS
+
+# These say where and how runs are made, or are averaged over.
+_NO_AXES = (
+    "ablation",
+    "device",
+    "fail_fast",
+    "force",
+    "hydra",
+    "name",
+    "output_dir",
+    "save_model",
+    "seed",
+    "seeds",
+)
+
+
+def check_ablation(config: DictConfig) -> None:
+    """Check the ablation of a composed configuration.
+
+    Raises:
+        ConfigError: If the ablation could not be expanded into runs that can be compared.
+    """
+    ablation = config.ablation
+    if not OmegaConf.is_dict(ablation):
+        raise ConfigError(
+            f"ablation is {ablation!r}; allowed: a mapping with question, key, values and baseline. "
+            "Fix: +ablation=NAME; `ablate list ablations` shows the names."
+        )
+    if "ablation" in ablation:
+        raise ConfigError(
+            "The ablation's file lacks the line that puts it at the top. "
+            "Fix: '# @package _global_' as its first line."
+        )
+    _check_key(config, ablation.get("key"))
+    _check_values(ablation.get("values"), ablation.get("baseline"))
+    metrics = ablation.get("metrics")
+    for metric in metrics if OmegaConf.is_list(metrics) else ():
+        if metric not in METRIC_COLUMNS:
+            match = nearest(str(metric), METRIC_COLUMNS)
+            hint = f" Did you mean '{match}'?" if match else ""
+            raise ConfigError(
+                f"ablation.metrics names '{metric}', which is no number of results.csv.{hint} "
+                f"Available: {', '.join(METRIC_COLUMNS)}."
+            )
+
+
+def _check_key(config: DictConfig, key: object) -> None:
+    """Refuse a key that the configuration does not have, or that changes no result."""
+    if str(key).partition(".")[0] in _NO_AXES:
+        raise ConfigError(
+            f"ablation.key is '{key}', which makes no values to compare. "
+            "Fix: vary a key of the method, the data or the recipe; seeds=[0,1,2] makes runs of several seeds."
+        )
+    known = flat_keys(_plain(config))
+    if key not in known:
+        match = nearest_key(str(key), known)
+        hint = f" Did you mean '{match}'?" if match else ""
+        raise ConfigError(f"ablation.key is '{key}', which is no configuration key.{hint}")
+
+
+def _check_values(values: object, baseline: object) -> None:
+    """Refuse values that could not be told apart, and a baseline that is none of them."""
+    if not OmegaConf.is_list(values) or not isinstance(values, Sequence) or len(values) == 0:
+        raise ConfigError(
+            f"ablation.values is {values!r}; allowed: a list of at least one value. "
+            f"Fix: ablation.values=[...]."
+        )
+    seen: list[object] = []
+    for value in values:
+        if not isinstance(value, bool | int | float | str):
+            raise ConfigError(
+                f"ablation.values has {value!r}; allowed: numbers, texts, true and false. "
+                "Fix: leave it out."
+            )
+        if any(_is_same(value, other) for other in seen):
+            raise ConfigError(f"ablation.values has {value!r} twice. Fix: give it once.")
+        if any(isinstance(value, bool) != isinstance(other, bool) for other in seen):
+            raise ConfigError(
+                f"ablation.values is {list(values)}; allowed: switches alone or none. "
+                "Fix: values of one kind."
+            )
+        seen.append(value)
+    if not any(_is_same(baseline, value) for value in seen):
+        raise ConfigError(
+            f"ablation.baseline is {baseline!r}, which is not among the values "
+            f"{list(values)}. Fix: ablation.baseline={values[0]}, or add it to ablation.values."
+        )
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Compare values as they are typed: 1 and 1.0 are one value, 1 and true are not."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _plain(config: DictConfig) -> dict[str, object]:
+    values = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items() if key != "hydra"}
