@@ -17,7 +17,7 @@ import ablate
 from ablate.config.reading import read_run_config, to_plain
 from ablate.config.schema import RunConfig
 from ablate.models.compute import choose_compute
-from ablate.models.files import read_vision_config
+from ablate.models.kinds import read_vision_config
 from ablate.results.record import RunRecord, StableRules, Status, SuiteRecord
 from ablate.results.run_folder import RunFolder
 from ablate.results.tables import rebuild
