@@ -40,7 +40,7 @@ from ablate.config.schema import EncoderConfig, ModelConfig
 from ablate.models.assemble import assemble
 from ablate.models.compute import Compute
 from ablate.models.files import locate
-from ablate.models.loading import quiet_transformers
+from ablate.models.pretrained import quiet_transformers
 from ablate.models.vlm import VisionLanguageModel
 
 REAL = ("siglip-so400m", "dino-siglip", "resnet-50", "vit-large", "clip-vit-large", "patches")

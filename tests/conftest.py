@@ -31,6 +31,15 @@ _CORPUS = [
     "Answer with the option's letter from the given choices directly. A. B. C. D. E.",
 ]
 _IMAGE_SIZE_PX = 16
+# How a random model is asked and trained: it has no chat template, and real recipes are too gentle for it.
+OWN_WORDS = (
+    "model=llava",
+    "train=tiny",
+    "model.name=random",
+    "model.scoring=answers",
+    'model.prompt="<image>\n{question}\nanswer:"',
+    'model.turn="\n{question}\nanswer:"',
+)
 
 
 def train_tokenizer(special: list[str], template: str, max_tokens: int) -> PreTrainedTokenizerFast:
@@ -148,6 +157,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def arguments(model_folder: Path, tmp_path: Path) -> list[str]:
     """What makes `ablate run` quick: the random model, few digits, one short epoch."""
     return [
+        *OWN_WORDS,
         f"model.llava={model_folder}",
         f"model.clip={model_folder / 'clip'}",
         f"output_dir={tmp_path / 'outputs'}",

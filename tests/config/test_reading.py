@@ -8,10 +8,12 @@ from ablate.config.folder import GROUPS, config_folder, group_files
 from ablate.config.reading import read_run_config, to_plain
 from ablate.config.schema import LorsuMethod, RunConfig
 
-# What a shipped data set leaves for the user to fill in.
+# What a shipped data set or model leaves for the user to fill in.
 PATHS = {
     "imagefolder": ["data.path=."],
     "llava-instruct": ["data.path=mix.json", "data.image_folder=."],
+    "llava": ["model.llava=my/llava"],
+    "language": ["model.language=my/language-model"],
 }
 
 

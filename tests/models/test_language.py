@@ -17,7 +17,7 @@ from transformers import (
 
 from ablate.config.errors import ConfigError
 from ablate.models.assemble import assemble
-from ablate.models.files import check_language
+from ablate.models.kinds import check_language
 from ablate.models.loading import load_model
 from ablate.runner.saving import save_model
 

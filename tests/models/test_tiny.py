@@ -23,8 +23,9 @@ from ablate.data.load import load_data
 from ablate.data.shapes.rendering import render
 from ablate.data.shapes.world import SHAPES, sample_scenes
 from ablate.data.words import TOPICS, word_items
+from ablate.models.check import check_parts
 from ablate.models.compute import choose_compute
-from ablate.models.files import SHIPPED_FOLDER, check_weights
+from ablate.models.files import SHIPPED_FOLDER
 from ablate.models.loading import load_model
 from ablate.runner.evaluate import evaluate, evaluation_set, task_results
 
@@ -67,7 +68,7 @@ def test_a_share_of_the_items_asks_for_every_class(run, vlm):
 
 
 def test_weights_are_safetensors_small_and_whole(run):
-    check_weights(run.model)
+    check_parts(run.model, None)
     files = [file for file in SHIPPED_FOLDER.rglob("*") if file.is_file()]
     size = {file.relative_to(SHIPPED_FOLDER).parts[0]: 0 for file in files}
     for file in files:

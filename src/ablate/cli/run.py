@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +45,7 @@ def run(arguments: list[str]) -> int:
     Returns:
         0 if all runs are ok, 1 if one failed, 2 for a mistake in usage or configuration.
     """
-    with _exceptions_let_through() as wants_traceback:
+    with _exceptions_let_through() as wants_traceback, _terminated_like_interrupted():
         try:
             _check_working_folder()
             sys.argv = [sys.argv[0], *checked_arguments(arguments)]
@@ -91,6 +93,19 @@ def _exceptions_let_through() -> Iterator[bool]:
             del os.environ[_FULL_ERROR]
         else:
             os.environ[_FULL_ERROR] = given
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C: the run at hand leaves its row, and the next call goes on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
 
 
 def _tell(text: str) -> None:

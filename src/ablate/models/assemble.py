@@ -8,11 +8,13 @@ from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 from ablate.config.schema import EncoderConfig, ModelConfig
 from ablate.models.compute import Compute
+from ablate.models.conversation import resolved
 from ablate.models.encoders.check import sequence_config
 from ablate.models.encoders.preprocessing import load_preprocessing, raw_preprocessing
 from ablate.models.encoders.weights import load_encoder
 from ablate.models.language import load_language
-from ablate.models.loading import quiet_transformers, settled
+from ablate.models.loading import settled
+from ablate.models.pretrained import quiet_transformers
 from ablate.models.vlm import VisionLanguageModel
 
 
@@ -57,10 +59,14 @@ def assemble(
     if language.generation is not None:
         llava.generation_config = language.generation
     if encoder.parts:
-        processor = load_preprocessing(encoder.parts[0], encoder.image_size)
+        processor = load_preprocessing(
+            encoder.parts[0].source, encoder.parts[0].revision, encoder.image_size
+        )
     else:
         processor = raw_preprocessing(vision_config.image_size)
-    vlm = VisionLanguageModel(llava, None, language.tokenizer, None, processor, model.prompt)
+    vlm = VisionLanguageModel(
+        llava, None, language.tokenizer, None, processor, str(resolved(model).prompt)
+    )
     return settled(vlm, compute)
 
 

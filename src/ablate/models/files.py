@@ -1,22 +1,22 @@
-"""The files a model is made of: found, named and checked before any weight is loaded."""
+"""The files a model is made of: found, named, hashed and opened before any weight is loaded."""
 
 import hashlib
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from transformers.utils.hub import cached_file
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
+from ablate.models.settings import check_settings, read_object
 
 SHIPPED = "tiny:"
 SHIPPED_FOLDER = Path(__file__).parent / "tiny"
-# What two image encoders with the same weights agree in.
-_SHAPE = ("hidden_size", "num_hidden_layers", "intermediate_size", "image_size", "patch_size")
+MODEL_KEYS = "model.llava, model.clip and model.language"
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
 def locate(name: str) -> str:
@@ -26,12 +26,23 @@ def locate(name: str) -> str:
     return name
 
 
-MODEL_KEYS = "model.llava, model.clip and model.language"
+def full_name(name: str, revision: str | None) -> str:
+    """Say where a model comes from: `tiny:...`, the whole path of a folder, or a hub id with any revision."""
+    if name.startswith(SHIPPED):
+        return name
+    if Path(name).is_dir():
+        return str(Path(name).resolve())
+    return name if revision is None else f"{name}@{revision}"
+
+
+def model_source(model: ModelConfig) -> str:
+    """Say where the vision-language model of a configuration comes from, or its language model if that is all."""
+    return full_name(str(model.llava or model.language), model.revision)
 
 
 @lru_cache
 def read_config(name: str, revision: str | None, keys: str = MODEL_KEYS) -> dict[str, Any]:
-    """Read a model's config.json.
+    """Read a model's config.json, and see that no settings beside it are damaged or name code to run.
 
     Args:
         name: Folder or hub id.
@@ -39,7 +50,7 @@ def read_config(name: str, revision: str | None, keys: str = MODEL_KEYS) -> dict
         keys: The configuration keys that such a name is given in, for the error's text.
 
     Raises:
-        ConfigError: If there is no such model, here or on the hub.
+        ConfigError: If there is no such model, here or on the hub, or if its settings cannot be used.
     """
     place = locate(name)
     is_path = place.startswith((".", "~")) or Path(place).is_absolute()
@@ -57,133 +68,101 @@ def read_config(name: str, revision: str | None, keys: str = MODEL_KEYS) -> dict
             f"Fix: give a folder or hub id in {keys}."
         ) from error
     assert file is not None
-    try:
-        config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{file} is no JSON ({error}). Fix: save the model again.") from error
-    return config
+    check_settings(name, place, revision)
+    return read_object(Path(file))
 
 
-def read_vision_config(model: ModelConfig) -> dict[str, Any]:
-    """Read what a LLaVA's config.json says of its image encoder.
+def weight_files(name: str) -> list[Path]:
+    """List the weight files that are loaded of a local model: one, or those that its index names.
 
     Raises:
-        ConfigError: If there is no such model, or it is no LLaVA.
-    """
-    if model.llava is None:
-        raise ConfigError(
-            f"Model '{model.name}' is a language model only and cannot see. "
-            f"Fix: encoder=<one of `ablate list encoders`>, or a model with a LLaVA."
-        )
-    config = read_config(model.llava, model.revision)
-    if "vision_config" not in config:
-        raise ConfigError(
-            f"Model '{model.llava}' is no LLaVA: its config.json has no vision_config. "
-            f"Fix: model.llava=<a LLaVA's folder or hub id>."
-        )
-    # What transformers takes a LLaVA's image encoder for where its configuration does not say.
-    return {"model_type": "clip_vision_model", **config["vision_config"]}
-
-
-def check_language(model: ModelConfig) -> None:
-    """Check that a model has a language model which an encoder can be put under.
-
-    Raises:
-        ConfigError: If there is no such model, or it is no causal language model.
-    """
-    if model.language is None:
-        read_vision_config(model)
-        return
-    kind = read_config(model.language, model.revision).get("model_type")
-    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
-        raise ConfigError(
-            f"Model '{model.language}' is no causal language model, but of type '{kind}'. "
-            f"Fix: model.language=<a causal language model's folder or hub id>."
-        )
-
-
-def check_pair(model: ModelConfig) -> None:
-    """Check that LLaVA's image encoder is that of the CLIP beside it, as far as their shapes tell.
-
-    Raises:
-        ConfigError: If it is not, or if one of the models does not exist.
-    """
-    vision = read_vision_config(model)
-    if model.clip is None:
-        return
-    of_clip = read_config(model.clip, model.revision).get("vision_config")
-    if of_clip is None:
-        raise ConfigError(
-            f"Model '{model.clip}' is no CLIP: its config.json has no vision_config. "
-            f"Fix: model.clip=<a CLIP's folder or hub id>, or model.clip=null."
-        )
-    for key in ("model_type", *_SHAPE):
-        own, other = vision.get(key), of_clip.get(key)
-        if None not in (own, other) and own != other:
-            raise ConfigError(
-                f"The image encoder of '{model.llava}' is not that of '{model.clip}': {key} is {own} and {other}. "
-                f"Fix: model.clip=<the CLIP of its image encoder>, or model.clip=null."
-            )
-
-
-def n_attention_heads(model: ModelConfig) -> int:
-    """Return how many attention heads a block of the model's image encoder has.
-
-    Raises:
-        ConfigError: If the encoder has no attention, or several stacks of it.
-    """
-    n_heads = read_vision_config(model).get("num_attention_heads", 16)
-    if n_heads is None:
-        raise ConfigError(
-            f"The image encoder of model '{model.name}' is not one stack of attention blocks: no heads to choose. "
-            f"Fix: method=full or method=frozen, or another model."
-        )
-    return int(n_heads)
-
-
-def check_weights(model: ModelConfig) -> None:
-    """Check the weight files of a local model: each opens, and the shipped ones have the right hash.
-
-    Raises:
-        ConfigError: If a file is damaged or missing; the line names it.
-    """
-    for name in (model.llava, model.clip, model.language):
-        if name is not None:
-            check_folder(name)
-
-
-def check_folder(name: str) -> None:
-    """Check the weight files of one model, if it is a folder of this machine.
-
-    Raises:
-        ConfigError: If a file is damaged or missing; the line names it.
+        ConfigError: If there are none, or if index and files contradict each other; the line names them.
     """
     folder = Path(locate(name))
-    if not folder.is_dir():
-        return
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ConfigError(f"Model folder {folder} holds no .safetensors file. Fix: save one there.")
-    for file in files:
-        _check_file(file)
+    if (folder / _WEIGHTS).is_file():
+        return [folder / _WEIGHTS]
+    index = folder / _INDEX
+    if not index.is_file():
+        raise ConfigError(
+            f"Model folder {folder} holds no .safetensors weights, neither {_WEIGHTS} nor {_INDEX}. "
+            "Fix: save the model there."
+        )
+    shard_of = read_object(index).get("weight_map")
+    if not isinstance(shard_of, dict) or not shard_of:
+        raise ConfigError(f"{index} has no weight_map. Fix: save the model again.")
+    files = []
+    for shard in sorted({str(shard) for shard in shard_of.values()}):
+        if Path(shard).name != shard or not (folder / shard).is_file():
+            raise ConfigError(
+                f"{index} names the file '{shard}', which is not beside it. Fix: download or save the model again."
+            )
+        files.append(folder / shard)
+    shapes = {file: tensor_shapes(file) for file in files}
+    indexed = {(tensor, str(shard)) for tensor, shard in shard_of.items()}
+    held = {(tensor, file.name) for file in files for tensor in shapes[file]}
+    for tensor, shard in sorted(indexed ^ held):
+        raise ConfigError(
+            f"{index} and its files contradict each other: tensor '{tensor}' is only in "
+            f"{'the index' if (tensor, shard) in indexed else shard}. Fix: download or save the model again."
+        )
+    return files
 
 
-def _check_file(file: Path) -> None:
+@lru_cache
+def check_folder(name: str) -> None:
+    """Check the weight files of one model, if it is a folder of this machine: whole, finite, and as shipped.
+
+    Reads every tensor once: 0.1 s per GB from the page cache, less than its hash takes.
+
+    Raises:
+        ConfigError: If a file is damaged or missing; the line names it.
+    """
+    if Path(locate(name)).is_dir():
+        for file in weight_files(name):
+            _check_file(file)
+
+
+def tensor_shapes(file: Path) -> dict[str, list[int]]:
+    """Read names and shapes of a weight file's tensors from its header.
+
+    Raises:
+        ConfigError: If the file is damaged.
+    """
     try:
         with safe_open(file, framework="pt") as tensors:
-            tensors.keys()
+            return {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ConfigError(
             f"Weights file {file} is damaged ({error}). Fix: download or build it again."
         ) from error
+
+
+def is_finite(tensor: torch.Tensor) -> bool:
+    """Tell whether a tensor has neither NaN nor infinity; ten times faster than `isfinite().all()`."""
+    if not tensor.is_floating_point() or tensor.numel() == 0:
+        return True
+    if tensor.element_size() == 1:
+        tensor = tensor.float()  # torch has no minimum of 8-bit floats
+    low, high = torch.aminmax(tensor)
+    return bool(torch.isfinite(low) & torch.isfinite(high))
+
+
+def _check_file(file: Path) -> None:
+    names = tensor_shapes(file)
     if file.is_relative_to(SHIPPED_FOLDER):
-        expected = json.loads((SHIPPED_FOLDER / "sha256.json").read_text(encoding="utf-8"))
+        expected = read_object(SHIPPED_FOLDER / "sha256.json")
         given = hashlib.sha256(file.read_bytes()).hexdigest()
         if given != expected.get(file.relative_to(SHIPPED_FOLDER).as_posix()):
             raise ConfigError(
                 f"Weights file {file} is damaged (its hash is not the shipped one). "
                 f"Fix: reinstall ablate-vlm."
             )
+    with safe_open(file, framework="pt") as tensors:
+        for name in names:
+            if not is_finite(tensors.get_tensor(name)):
+                raise ConfigError(
+                    f"Weights file {file} holds NaN or infinity in '{name}'. Fix: train or download the model again."
+                )
 
 
 @lru_cache
@@ -204,13 +183,3 @@ def fingerprint(name: str, revision: str | None) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
-
-
-def model_source(config: ModelConfig) -> str:
-    """Return where a model really comes from: its folder, or its hub id and revision."""
-    name = config.llava or config.language or config.name
-    if name.startswith(SHIPPED):
-        return name
-    if Path(name).expanduser().is_dir():
-        return str(Path(name).expanduser().resolve())
-    return f"{name}@{config.revision}" if config.revision else name

@@ -7,10 +7,7 @@ import torch
 from tokenizers import AddedToken
 from torch import nn
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     GenerationConfig,
-    LlavaForConditionalGeneration,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -19,7 +16,14 @@ from transformers import (
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
 from ablate.models.compute import Compute
-from ablate.models.files import check_language, locate
+from ablate.models.kinds import check_language
+from ablate.models.pretrained import (
+    LANGUAGE,
+    LLAVA,
+    load_config,
+    load_tokenizer,
+    load_weights,
+)
 
 IMAGE_TOKEN = "<image>"
 
@@ -52,24 +56,19 @@ def load_language(config: ModelConfig, compute: Compute) -> LanguageModel:
         ConfigError: If there is none, or if LLaVA cannot be built around it.
     """
     check_language(config)
-    place = locate(config.language or str(config.llava))
-    revision = config.revision or "main"
-    options: dict[str, Any] = {
-        "revision": revision,
-        "use_safetensors": True,
-        "dtype": compute.frozen_dtype,
-    }
-    tokenizer = AutoTokenizer.from_pretrained(place, revision=revision)
+    name, revision = config.language or str(config.llava), config.revision
+    kind = LLAVA if config.language is None else LANGUAGE
+    model = load_weights(kind, name, revision, load_config(name, revision), compute.frozen_dtype)
+    tokenizer = load_tokenizer(name, revision)
     if config.language is not None:
-        return _from_causal(AutoModelForCausalLM.from_pretrained(place, **options), tokenizer)
-    llava = LlavaForConditionalGeneration.from_pretrained(place, **options)
+        return _from_causal(model, tokenizer)
     return LanguageModel(
-        llava.model.language_model,
-        llava.lm_head,
-        llava.model.language_model.config,
-        llava.generation_config,
+        model.model.language_model,
+        model.lm_head,
+        model.model.language_model.config,
+        model.generation_config,
         tokenizer,
-        llava.config.image_token_id,
+        model.config.image_token_id,
     )
 
 
@@ -106,6 +105,10 @@ def _check_pieces(causal: Any) -> None:  # noqa: ANN401
     given = lm_head(transformer(input_ids=ids, use_cache=False).last_hidden_state)
     if not torch.allclose(given.float(), wanted.float(), rtol=1e-2, atol=1e-2):
         raise _unusable(kind, "it changes its logits after the output layer")
+    ids[0, -1] = 0
+    changed = causal(input_ids=ids, use_cache=False).logits
+    if not torch.allclose(changed[:, :-1].float(), wanted[:, :-1].float(), rtol=1e-2, atol=1e-2):
+        raise _unusable(kind, "its words depend on those that come after them")
 
 
 def _unusable(kind: str, reason: str) -> ConfigError:

@@ -1,21 +1,18 @@
 """From a model's configuration to a frozen `VisionLanguageModel` on its device."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-import torch
-from transformers import (
-    AutoImageProcessor,
-    AutoTokenizer,
-    CLIPModel,
-    LlavaForConditionalGeneration,
-)
-from transformers.utils import logging as transformers_logging
-
 from ablate.config.schema import ModelConfig
 from ablate.models.compute import Compute
-from ablate.models.files import locate, read_vision_config
+from ablate.models.conversation import resolved
+from ablate.models.kinds import check_pair
+from ablate.models.pretrained import (
+    CLIP,
+    LLAVA,
+    load_config,
+    load_image_processor,
+    load_tokenizer,
+    load_weights,
+    quiet_transformers,
+)
 from ablate.models.vlm import VisionLanguageModel
 
 
@@ -30,28 +27,26 @@ def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
         LLaVA and CLIP, where there is one, on one shared image encoder; no parameter requires a gradient.
 
     Raises:
-        ConfigError: If the model is a language model only.
+        ConfigError: If the model is a language model only, or its files do not hold it.
     """
-    read_vision_config(config)
-    llava_place = locate(str(config.llava))
-    clip_place = None if config.clip is None else locate(config.clip)
-    revision = config.revision or "main"
-    options: dict[str, Any] = {"revision": revision, "use_safetensors": True}
+    check_pair(config)
+    llava_name, revision = str(config.llava), config.revision
     with quiet_transformers():
-        llava = LlavaForConditionalGeneration.from_pretrained(
-            llava_place, dtype=compute.frozen_dtype, **options
+        llava = load_weights(
+            LLAVA, llava_name, revision, load_config(llava_name, revision), compute.frozen_dtype
         )
         clip, clip_tokenizer = None, None
-        if clip_place is not None:
-            clip = CLIPModel.from_pretrained(clip_place, dtype=compute.frozen_dtype, **options)
-            clip_tokenizer = AutoTokenizer.from_pretrained(clip_place, revision=revision)
+        if config.clip is not None:
+            clip_config = load_config(config.clip, revision)
+            clip = load_weights(CLIP, config.clip, revision, clip_config, compute.frozen_dtype)
+            clip_tokenizer = load_tokenizer(config.clip, revision)
         vlm = VisionLanguageModel(
             llava,
             clip,
-            AutoTokenizer.from_pretrained(llava_place, revision=revision),
+            load_tokenizer(llava_name, revision),
             clip_tokenizer,
-            AutoImageProcessor.from_pretrained(llava_place, revision=revision, backend="pil"),
-            config.prompt,
+            load_image_processor(llava_name, revision),
+            str(resolved(config).prompt),
         )
     return settled(vlm, compute)
 
@@ -63,17 +58,3 @@ def settled(vlm: VisionLanguageModel, compute: Compute) -> VisionLanguageModel:
     if vlm.clip is not None:
         vlm.clip.float()
     return vlm.requires_grad_(False).to(compute.device).eval()
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Silence transformers' bars and load reports: CLIP's own vision tower is dropped on purpose."""
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    with torch.no_grad():
-        try:
-            yield
-        finally:
-            transformers_logging.set_verbosity(verbosity)
-            transformers_logging.enable_progress_bar()

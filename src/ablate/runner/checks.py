@@ -16,7 +16,7 @@ from ablate.config.schema import (
 from ablate.methods.targets import check_targets
 from ablate.models.encoders.check import encoder_facts
 from ablate.models.encoders.skeleton import encoder_skeleton
-from ablate.models.files import check_language, check_pair, n_attention_heads
+from ablate.models.kinds import check_language, check_pair, check_toy, n_attention_heads
 
 _LANGUAGE_METHODS = "frozen, lora-l, full-l"
 
@@ -121,6 +121,7 @@ def check_model(config: RunConfig) -> None:
     Raises:
         ConfigError: If something of it is missing, or its parts do not belong together.
     """
+    check_toy(config.model)
     if config.encoder is not None:
         check_language(config.model)
         encoder_facts(config.encoder)
@@ -139,6 +140,11 @@ def check_model(config: RunConfig) -> None:
         raise ConfigError(
             f"loss is 'clip', but model '{config.model.name}' has no CLIP; allowed: lm. "
             "Fix: loss=lm, or model.clip=<the CLIP of its image encoder>."
+        )
+    if config.model.language is not None:
+        raise ConfigError(
+            f"model.language is '{config.model.language}', but without an encoder it is model.llava that is asked. "
+            "Fix: model.language=null, or encoder=<one of `ablate list encoders`>."
         )
     check_pair(config.model)
 

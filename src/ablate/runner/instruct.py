@@ -80,7 +80,7 @@ def instruct(
 def _loss(
     prepared: InstructionRun, vlm: VisionLanguageModel, data: InstructionData
 ) -> InstructionLoss:
-    loss = InstructionLoss(vlm, data, prepared.data.max_tokens, prepared.config.model.turn)
+    loss = InstructionLoss(vlm, data, prepared.data.max_tokens, str(prepared.config.model.turn))
     if loss.n_left_out:
         log.warning(
             "%d of %d conversations have no answer within %d tokens and are left out",

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ablate.config.errors import ConfigError
@@ -11,8 +11,9 @@ from ablate.data.instructions import load_instructions
 from ablate.data.load import load_data
 from ablate.data.types import ImageClassification, InstructionData
 from ablate.methods.build import check_method
+from ablate.models.check import check_parts
 from ablate.models.compute import choose_compute
-from ablate.models.files import check_weights
+from ablate.models.conversation import resolved
 from ablate.results.run_folder import RunFolder
 from ablate.runner.checks import (
     check_attention,
@@ -101,9 +102,10 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     check_training(config)
     check_method(config.method, config.loss)
     check_model(config)
+    config = replace(config, model=resolved(config.model))
+    check_parts(config.model, config.encoder)
     check_attention(config)
     check_layers(config)
-    check_weights(config.model)
     check_names(config)
     tasks = _suite(config.tasks) if config.tasks else ()
     if isinstance(config.data, InstructionDataConfig):

@@ -6,7 +6,8 @@ import torch
 
 import ablate
 from ablate.config.schema import RunConfig
-from ablate.models.files import model_source, read_vision_config
+from ablate.models.files import model_source
+from ablate.models.kinds import read_vision_config
 from ablate.results.record import (
     AblationRecord,
     Cell,

@@ -5,7 +5,7 @@ from pathlib import Path
 from transformers import CLIPProcessor, LlavaProcessor
 
 from ablate.models.encoders import SequenceEncoderConfig
-from ablate.models.loading import quiet_transformers
+from ablate.models.pretrained import quiet_transformers
 from ablate.models.vlm import VisionLanguageModel
 
 

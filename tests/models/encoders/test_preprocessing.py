@@ -21,9 +21,13 @@ def picture(width=50, height=40, mode="RGB"):
     return Image.fromarray(levels).convert(mode)
 
 
+def load(part, image_size=None):
+    return load_preprocessing(part.source, part.revision, image_size)
+
+
 @pytest.mark.parametrize("kind", small.KINDS)
 def test_it_is_the_models_own_in_two_steps(kind, tmp_path):
-    processor = load_preprocessing(small.save(kind, tmp_path), None)
+    processor = load(small.save(kind, tmp_path))
     assert type(processor) is type(small.PROCESSORS[kind])
     pixels = resized(processor, [picture(), picture(33, 77)])
     assert pixels.dtype == torch.uint8
@@ -38,12 +42,12 @@ def test_it_is_the_models_own_in_two_steps(kind, tmp_path):
 @pytest.mark.parametrize("kind", small.KINDS)
 def test_an_image_size_replaces_its_own(kind, tmp_path):
     part = small.save(kind, tmp_path)
-    assert image_side(load_preprocessing(part, None)) == small.SIDE
-    assert image_side(load_preprocessing(part, 64)) == 64
+    assert image_side(load(part)) == small.SIDE
+    assert image_side(load(part, 64)) == 64
 
 
 def test_a_crop_keeps_its_share_of_the_image(tmp_path):
-    processor = load_preprocessing(small.save("dinov2", tmp_path), 64)
+    processor = load(small.save("dinov2", tmp_path), 64)
     assert processor.size["shortest_edge"] == 72  # 64 * 36 / 32
 
 
@@ -73,14 +77,14 @@ def test_what_cannot_be_repeated_is_refused(processor, message, tmp_path):
     part = small.save("siglip", tmp_path)
     processor.save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match=rf"{message}.*Fix:"):
-        load_preprocessing(part, None)
+        load(part)
 
 
 def test_a_model_without_preprocessing_is_refused(tmp_path):
     part = small.save("siglip", tmp_path)
     (tmp_path / "preprocessor_config.json").unlink()
     with pytest.raises(ConfigError, match=r"has no image preprocessing.*Fix: put a preproc"):
-        load_preprocessing(part, None)
+        load(part)
 
 
 def test_pixels_that_are_not_normalised_stay(tmp_path):
@@ -88,4 +92,4 @@ def test_pixels_that_are_not_normalised_stay(tmp_path):
     SiglipImageProcessorPil(size={"height": 32, "width": 32}, do_normalize=False).save_pretrained(
         tmp_path
     )
-    assert normalisation(load_preprocessing(part, None)) == ([0.0] * 3, [1.0] * 3)
+    assert normalisation(load(part)) == ([0.0] * 3, [1.0] * 3)

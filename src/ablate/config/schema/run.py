@@ -29,7 +29,7 @@ class ModelConfig:
     """A LLaVA and the CLIP whose image encoder it reads; or a language model for an encoder of its own.
 
     Attributes:
-        name: Name in the tables.
+        name: Name in the tables; None for that of its folder, or the last part of its hub id.
         llava: Folder or hub id of a `LlavaForConditionalGeneration`; `tiny:` prefixes a folder of the package.
             None for a model that is a language model only: it needs an `encoder`.
         clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections; None where the
@@ -37,18 +37,20 @@ class ModelConfig:
         language: Folder or hub id of the causal language model under an `encoder`; None for that of `llava`.
         revision: Hub revision of all of them, or None for the latest.
         scoring: How the model is best asked a multiple-choice question; data sets take it from here.
-        prompt: Conversation around a question; holds `<image>` and `{question}`.
-        turn: How a later question of the same conversation follows the answer before it; holds `{question}`.
+        prompt: Conversation around a question; holds `<image>` and `{question}`. None for that of the model's chat
+            template, which is filled in before a run begins.
+        turn: How a later question of the same conversation follows the answer before it; holds `{question}`. None as
+            for `prompt`.
     """
 
-    name: str
+    name: str | None
     llava: str | None
     clip: str | None
     language: str | None
     revision: str | None
     scoring: Scoring
-    prompt: Annotated[str, Field(pattern=r"(?s)<image>.*\{question\}")]
-    turn: Annotated[str, Field(pattern=r"\{question\}")]
+    prompt: Annotated[str, Field(pattern=r"(?s)<image>.*\{question\}")] | None
+    turn: Annotated[str, Field(pattern=r"\{question\}")] | None
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -7,14 +7,15 @@ from math import isqrt
 from typing import Any
 
 import torch
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema.encoders import EncoderConfig, EncoderPart
 from ablate.models.encoders.configuration import SequenceEncoderConfig
 from ablate.models.encoders.preprocessing import image_side, load_preprocessing, normalisation
 from ablate.models.encoders.sequence import build_part, hidden_states_of, part_features
-from ablate.models.files import check_folder, fingerprint, locate, read_config
+from ablate.models.files import check_folder, fingerprint, read_config
+from ablate.models.pretrained import load_config
 
 _KEYS = "encoder.parts"
 # Names of classes and files, and types that the loader chooses: none of them makes the model another one.
@@ -100,7 +101,9 @@ def sequence_config(config: EncoderConfig) -> SequenceEncoderConfig:
         )
     parts = [_read_part(part, config.image_size) for part in config.parts]
     # All parts see the image that the first one's preprocessing makes.
-    side = image_side(load_preprocessing(config.parts[0], config.image_size))
+    side = image_side(
+        load_preprocessing(config.parts[0].source, config.parts[0].revision, config.image_size)
+    )
     facts = [
         _measure(part, settings, side) for part, settings in zip(config.parts, parts, strict=True)
     ]
@@ -127,10 +130,7 @@ def vision_config(part: EncoderPart) -> PreTrainedConfig:
     """
     read_config(part.source, part.revision, _KEYS)
     check_folder(part.source)
-    try:
-        config = AutoConfig.from_pretrained(locate(part.source), revision=part.revision)
-    except (OSError, ValueError) as error:
-        raise _unusable(part, str(error).splitlines()[0]) from error
+    config = load_config(part.source, part.revision)
     inner: PreTrainedConfig = getattr(config, "vision_config", config)
     return inner
 
@@ -161,7 +161,7 @@ def _read_part(part: EncoderPart, image_size: int | None) -> dict[str, Any]:
     """Return what `SequenceEncoderConfig.parts` holds of one part."""
     config = vision_config(part)
     plain = {k: v for k, v in config.to_diff_dict().items() if k not in _LEFT_OUT}
-    mean, std = normalisation(load_preprocessing(part, image_size))
+    mean, std = normalisation(load_preprocessing(part.source, part.revision, image_size))
     return {
         "config": plain | {"model_type": config.model_type},
         "layer": part.layer,

@@ -7,39 +7,36 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import AutoImageProcessor, SiglipImageProcessorPil
+from transformers import SiglipImageProcessorPil
 from transformers.image_processing_utils import BaseImageProcessor
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema.encoders import EncoderPart
-from ablate.models.files import locate
+from ablate.models.pretrained import load_image_processor
+from ablate.models.settings import readable
 
 _RAW_MEAN, _RAW_STD = 0.5, 0.5
 
 
-def load_preprocessing(part: EncoderPart, image_size: int | None) -> BaseImageProcessor:
+def load_preprocessing(
+    source: str, revision: str | None, image_size: int | None
+) -> BaseImageProcessor:
     """Load the preprocessing that a vision model was saved with.
 
     Args:
-        part: The vision model.
+        source: Folder or hub id of the vision model.
+        revision: Its hub revision.
         image_size: Side in pixels to resize to, in place of the preprocessing's own; None to leave it.
 
     Raises:
         ConfigError: If there is none, or if it does more than resize, crop and normalise to one square.
     """
-    try:
-        processor: BaseImageProcessor = AutoImageProcessor.from_pretrained(
-            locate(part.source), revision=part.revision, backend="pil"
-        )
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"Vision model '{part.source}' has no image preprocessing: {reason} "
-            f"Fix: put a preprocessor_config.json beside its config.json."
-        ) from error
-    if image_size is not None:
-        _resize_to(processor, image_size)
-    _check(processor, part.source)
+    processor = load_image_processor(source, revision)
+    with readable(
+        f"The preprocessing of vision model '{source}' fails", "save its preprocessing again."
+    ):
+        if image_size is not None:
+            _resize_to(processor, image_size)
+        _check(processor, source)
     return processor
 
 

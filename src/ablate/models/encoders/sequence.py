@@ -109,7 +109,9 @@ class SequenceEncoder(PreTrainedModel):
 
 def build_part(config: dict[str, Any]) -> PreTrainedModel:
     """Build one vision model with random weights from its configuration, without what pools its features."""
-    part: PreTrainedModel = AutoModel.from_config(AutoConfig.for_model(**config))
+    part: PreTrainedModel = AutoModel.from_config(
+        AutoConfig.for_model(**config), trust_remote_code=False
+    )
     return without_pooler(part)
 
 

@@ -9,7 +9,7 @@ from ablate.config.schema import ModelConfig
 from ablate.config.schema.encoders import EncoderConfig
 from ablate.models.encoders.check import sequence_config
 from ablate.models.encoders.sequence import SequenceEncoder
-from ablate.models.files import read_vision_config
+from ablate.models.kinds import read_vision_config
 
 
 @lru_cache
@@ -30,5 +30,5 @@ def encoder_skeleton(model: ModelConfig, encoder: EncoderConfig | None) -> PreTr
         if encoder is not None:
             return SequenceEncoder(sequence_config(encoder))
         config = AutoConfig.for_model(**read_vision_config(model))
-        tower: PreTrainedModel = AutoModel.from_config(config)
+        tower: PreTrainedModel = AutoModel.from_config(config, trust_remote_code=False)
         return tower

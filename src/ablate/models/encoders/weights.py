@@ -1,14 +1,13 @@
 """A `SequenceEncoder` with the trained weights of its parts."""
 
 import torch
-from transformers import AutoModel, PreTrainedModel
+from transformers import PreTrainedModel
 
-from ablate.config.errors import ConfigError
 from ablate.config.schema.encoders import EncoderConfig, EncoderPart
 from ablate.models.encoders.check import vision_config
 from ablate.models.encoders.configuration import SequenceEncoderConfig
 from ablate.models.encoders.sequence import SequenceEncoder, without_pooler
-from ablate.models.files import locate
+from ablate.models.pretrained import VISION, load_weights
 
 
 def load_encoder(config: EncoderConfig, built_from: SequenceEncoderConfig) -> SequenceEncoder:
@@ -19,7 +18,7 @@ def load_encoder(config: EncoderConfig, built_from: SequenceEncoderConfig) -> Se
         built_from: The configuration that the encoder keeps.
 
     Raises:
-        ConfigError: If a weight of a part is in none of its files.
+        ConfigError: If a part's files do not hold it.
     """
     with torch.device("meta"):
         encoder = SequenceEncoder(built_from)
@@ -30,21 +29,7 @@ def load_encoder(config: EncoderConfig, built_from: SequenceEncoderConfig) -> Se
 
 def _load_part(part: EncoderPart) -> PreTrainedModel:
     """Load one vision model, also from inside a model of images and texts."""
-    model, report = AutoModel.from_pretrained(
-        locate(part.source),
-        config=vision_config(part),
-        revision=part.revision or "main",
-        dtype=torch.float32,
-        use_safetensors=True,
-        output_loading_info=True,
+    model: PreTrainedModel = load_weights(
+        VISION, part.source, part.revision, vision_config(part), torch.float32
     )
-    read = dict(without_pooler(model).named_parameters())
-    missing = sorted(name for name in report["missing_keys"] if name in read)
-    if missing:
-        kind = type(model).__name__
-        raise ConfigError(
-            f"Vision model '{part.source}' holds no weights for {len(missing)} parameters of a {kind}, among them "
-            f"'{missing[0]}'. Fix: give the folder or hub id that the {kind} was saved in."
-        )
-    loaded: PreTrainedModel = model
-    return loaded
+    return without_pooler(model)
