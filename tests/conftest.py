@@ -1,7 +1,7 @@
 """A complete vision-language model with random weights, small enough for every test."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -181,11 +181,15 @@ def ablate_run(
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
 
     def call(*words: str) -> tuple[int, Path]:
-        given = {word.partition("=")[0] for word in words}
-        kept = [word for word in arguments if word.partition("=")[0] not in given]
-        return run([*kept, *words]), tmp_path / "outputs"
+        return run(instead(arguments, words)), tmp_path / "outputs"
 
     return call
+
+
+def instead(arguments: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Add words to a command line, each in the place of another word for the same key."""
+    given = {word.partition("=")[0] for word in words}
+    return [*(word for word in arguments if word.partition("=")[0] not in given), *words]
 
 
 def read_results(sweep: Path) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import time
 
 import pandas as pd
 import pytest
+from tests.conftest import instead
 
 SWEEP = [
     "+ablation=rank",
@@ -20,7 +21,8 @@ VARYING = ["_seconds", "_at", "_bytes"]
 
 
 def start(arguments, *words):
-    command = [sys.executable, "-m", "ablate.cli.main", "run", *arguments, *SWEEP, *words]
+    asked = instead(arguments, instead(SWEEP, words))
+    command = [sys.executable, "-m", "ablate.cli.main", "run", *asked]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -37,9 +39,9 @@ def test_kill_loses_at_most_the_run_in_flight_and_the_end_is_the_same(arguments,
     while len(list(sweep.glob("runs/*/result.json"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    output, _ = killed.communicate()
     done = {path: path.stat().st_mtime_ns for path in sweep.glob("runs/*/result.json")}
-    assert len(done) >= 2
+    assert len(done) >= 2, output
     assert all(json.loads(path.read_text())["row"]["status"] == "ok" for path in done)
     resumed = start(arguments)
     output, _ = resumed.communicate(timeout=300)
