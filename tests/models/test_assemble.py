@@ -174,7 +174,9 @@ def test_a_file_without_the_encoders_weights_is_refused(language, tmp_path):
     tensors = load_file(file)
     missing = next(name for name in tensors if "vision_model" in name and "fc1" in name)
     save_file({n: t for n, t in tensors.items() if n != missing}, file, {"format": "pt"})
-    with pytest.raises(ConfigError, match=r"'encoder\.layers\.\d\.mlp\.fc1\.\w+' is missing\. Fix:"):
+    with pytest.raises(
+        ConfigError, match=r"'encoder\.layers\.\d\.mlp\.fc1\.\w+' is missing\. Fix:"
+    ):
         assemble(EncoderConfig("siglip", (part,), None, None), language, small.FP32, seed=0)
 
 

@@ -92,6 +92,8 @@ def prepare(config: RunConfig) -> PreparedRun:
     choose_compute(config.device, config.precision)
     check_recipe(config)
     check_method(config.method, config.loss)
+    if config.language is not None:
+        check_method(config.language, config.loss, "language")
     check_model(config)
     config = replace(config, model=resolved(config.model))
     check_parts(config.model, config.encoder)
