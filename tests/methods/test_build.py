@@ -1,5 +1,6 @@
 """Every shipped method on a whole model: what it trains, what it leaves alone, and what is left of it."""
 
+import dataclasses
 import re
 
 import pytest
@@ -153,6 +154,21 @@ def test_a_low_rank_method_needs_a_layer():
     config = method_config("lora", "method.target_modules.encoder=[]")
     with pytest.raises(ConfigError, match=r"names no layer.*Fix:"):
         check_method(config, "lm")
+
+
+def test_a_method_of_the_language_model_needs_a_layer_too():
+    config = method_config("lora-l", "method.target_modules.language_model=[]")
+    with pytest.raises(ConfigError, match=r"^language\.target_modules.*Fix: language\.target_mod"):
+        check_method(config, "lm", "language")
+
+
+@pytest.mark.parametrize(("name", "by_loss"), [("lorsu", "variants"), ("spu", "blocks")])
+def test_what_a_method_says_of_each_loss_is_there_for_the_one_that_trains(name, by_loss):
+    config = method_config(name)
+    lacking = dataclasses.replace(config, **{by_loss: {"clip": getattr(config, by_loss)["clip"]}})
+    check_method(lacking, "clip")
+    with pytest.raises(ConfigError, match=rf"loss is 'lm', but method\.{by_loss} .* given: clip\."):
+        check_method(lacking, "lm")
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name not in LANGUAGE])

@@ -50,8 +50,13 @@ def build_method(config: MethodConfig, loss: LossName) -> Method:
     return _METHODS[type(config)](config, loss)
 
 
-def check_method(config: MethodConfig, loss: LossName) -> None:
+def check_method(config: MethodConfig, loss: LossName, key: str = "method") -> None:
     """Check a method against the loss, before a model is loaded.
+
+    Args:
+        config: The method.
+        loss: What it is trained on.
+        key: The configuration key that it is given in, for the error's text.
 
     Raises:
         ConfigError: If it trains nothing, or something that the loss never passes through.
@@ -62,9 +67,15 @@ def check_method(config: MethodConfig, loss: LossName) -> None:
         behind_encoder = bool(targets.projector or targets.language_model)
         if not (behind_encoder or targets.encoder):
             raise ConfigError(
-                f"method.target_modules of method '{config.name}' names no layer to train. "
-                "Fix: method.target_modules.encoder=[q_proj,v_proj]."
+                f"{key}.target_modules of method '{config.name}' names no layer to train. "
+                f"Fix: {key}.target_modules.{'encoder' if key == 'method' else 'language_model'}=[q_proj,v_proj]."
             )
+    by_loss = {LorsuMethod: "variants", SpuMethod: "blocks"}.get(type(config))
+    if by_loss is not None and loss not in (given := getattr(config, by_loss)):
+        raise ConfigError(
+            f"loss is '{loss}', but {key}.{by_loss} says nothing of it; given: {', '.join(given) or 'none'}. "
+            f"Fix: add {key}.{by_loss}.{loss}, as the shipped configuration of '{config.name}' has it."
+        )
     if behind_encoder and loss == "clip":
         raise ConfigError(
             f"method '{config.name}' trains weights behind the image encoder, which loss=clip never "

@@ -87,9 +87,10 @@ def weight_files(name: str) -> list[Path]:
             f"Model folder {folder} holds no .safetensors weights, neither {_WEIGHTS} nor {_INDEX}. "
             "Fix: save the model there."
         )
-    shard_of = read_object(index).get("weight_map")
-    if not isinstance(shard_of, dict) or not shard_of:
-        raise ConfigError(f"{index} has no weight_map. Fix: save the model again.")
+    held_by = read_object(index)
+    shard_of = held_by.get("weight_map")
+    if not isinstance(shard_of, dict) or not shard_of or "metadata" not in held_by:
+        raise ConfigError(f"{index} has no weight_map or no metadata. Fix: save the model again.")
     files = []
     for shard in sorted({str(shard) for shard in shard_of.values()}):
         if Path(shard).name != shard or not (folder / shard).is_file():

@@ -101,6 +101,8 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     check_recipe(config)
     check_training(config)
     check_method(config.method, config.loss)
+    if config.language is not None:
+        check_method(config.language, config.loss, "language")
     check_model(config)
     config = replace(config, model=resolved(config.model))
     check_parts(config.model, config.encoder)
