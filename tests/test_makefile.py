@@ -17,7 +17,15 @@ def make(folder: Path, versions: dict[str, tuple[int, int]], *words: str):
         (folder / name).write_text(f"#!/bin/sh\nexit {int(not fits)}\n")
         (folder / name).chmod(0o755)
     return subprocess.run(
-        [str(shutil.which("make")), "-n", "-f", str(MAKEFILE), f"VENV={folder / 'venv'}", *words, "lint"],
+        [
+            str(shutil.which("make")),
+            "-n",
+            "-f",
+            str(MAKEFILE),
+            f"VENV={folder / 'venv'}",
+            *words,
+            "lint",
+        ],
         cwd=MAKEFILE.parent,
         env={"PATH": f"{folder}"},
         capture_output=True,

@@ -9,6 +9,8 @@ from ablate.data.types import MultipleChoiceItem
 from ablate.evaluation.multiple_choice import answer_items, letter_in
 from ablate.evaluation.prompts import ImageTokens, Prompt, embed
 
+pytestmark = pytest.mark.numerical
+
 QUESTIONS = ("what?", "what shape is there?", "which colour has the thing in the upper corner?")
 OPTIONS = ("circle", "red square", "zebra", "a small triangle", "A")
 

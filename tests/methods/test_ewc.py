@@ -9,6 +9,8 @@ from ablate.methods.base import Session
 from ablate.methods.build import build_method
 from ablate.methods.ewc import diagonal_fisher
 
+pytestmark = pytest.mark.numerical
+
 
 def encoder_weights(vlm):
     named = vlm.named_parameters()

@@ -21,6 +21,8 @@ from ablate.models.files import check_language
 from ablate.models.loading import load_model
 from ablate.runner.saving import save_model
 
+pytestmark = pytest.mark.numerical
+
 QUESTION = "what shape is there?"
 
 
