@@ -1,5 +1,6 @@
 """The command: exit codes, one-line errors, and no torch where none is needed."""
 
+import os
 import subprocess
 import sys
 
@@ -26,6 +27,26 @@ def test_light_commands_import_nothing_heavy(arguments):
 def test_hydra_finds_the_sweeper_without_torch():
     code = "import sys, hydra_plugins.ablate_sweeper; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")]
+)
+def test_threads_sleep_while_they_wait_unless_told_otherwise(given, expected):
+    code = """
+import os, sys
+from ablate.cli.main import main
+sys.argv = ["ablate", "--version"]
+try:
+    main()
+finally:
+    print(os.environ["OMP_WAIT_POLICY"])
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | given
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == expected
 
 
 def test_help_and_version(capsys):

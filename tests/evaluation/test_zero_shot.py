@@ -3,6 +3,8 @@ import torch
 
 from ablate.evaluation.zero_shot import class_embeddings, predict_zero_shot
 
+pytestmark = pytest.mark.numerical
+
 NAMES = ("circle", "red square", "blue square", "small triangle")
 
 

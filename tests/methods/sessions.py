@@ -93,10 +93,15 @@ def outputs(vlm: VisionLanguageModel, compute: Compute = FP32) -> Tensor:
     """Return what the model says to fixed images and a fixed question, and CLIP's features, flattened."""
     pixels = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     ids = torch.tensor([vlm.prompt_ids("what is it?")] * 2)
+    trained = [parameter for parameter in vlm.parameters() if parameter.requires_grad]
+    # matmul folds its batch or not by whether the weight requires a gradient, and the two round differently.
+    vlm.requires_grad_(False)
     with torch.no_grad(), compute.autocast():
         logits = vlm.llava(input_ids=ids, pixel_values=pixels).logits
         features = vlm.clip_image_features(pixels)
         text = vlm.clip_text_features(["a red circle"])
+    for parameter in trained:
+        parameter.requires_grad_(True)
     return torch.cat([part.float().flatten() for part in (logits, features, text)])
 
 

@@ -9,6 +9,8 @@ from tests.methods.sessions import RANK, method_config, task, weights
 from ablate.config.errors import ConfigError
 from ablate.methods.build import build_method
 
+pytestmark = pytest.mark.numerical
+
 N_LAYERS = 3 * 6
 
 

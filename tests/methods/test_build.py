@@ -17,6 +17,8 @@ from ablate.methods.build import build_method, check_method
 from ablate.methods.peft_method import PeftMethod
 from ablate.models.compute import Compute
 
+pytestmark = pytest.mark.numerical
+
 LANGUAGE = ("full-l", "lora-l", "lora-f", "lorsu-l")
 WEIGHTS = ("full", "full-l", "ewc", "layernorm")
 ENCODER = r"llava\.model\.vision_tower\."

@@ -10,6 +10,8 @@ from ablate.methods.base import Session
 from ablate.methods.build import build_method
 from ablate.models.assemble import assemble
 
+pytestmark = pytest.mark.numerical
+
 
 @pytest.fixture
 def build(tmp_path):

@@ -11,6 +11,8 @@ from ablate.methods.joint import Joint
 from ablate.methods.targets import part_of
 from ablate.training.loop import build_optimizer
 
+pytestmark = pytest.mark.numerical
+
 PAIRS = [
     ("frozen", "full-l"),
     ("full", "lora-l"),

@@ -21,6 +21,8 @@ from ablate.models.kinds import check_language
 from ablate.models.loading import load_model
 from ablate.runner.saving import save_model
 
+pytestmark = pytest.mark.numerical
+
 QUESTION = "what shape is there?"
 
 
@@ -52,7 +54,8 @@ def test_the_language_model_says_what_it_said_and_gains_an_image_token(tied, tmp
     ids = torch.tensor([vlm.prompt_ids(QUESTION, with_image=False)])
     with torch.no_grad():
         said = vlm.llava(input_ids=ids).logits[..., :n_words]
-        assert torch.equal(said, causal(input_ids=ids).logits)
+        # The head has a row more, so its product may be added up in another order.
+        torch.testing.assert_close(said, causal(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
     folder = tmp_path / "saved"
     save_model(vlm, folder, tmp_path / "partial")
     again = load_model(small.model(llava=str(folder)), small.FP32)
@@ -92,7 +95,7 @@ def test_families_of_language_models(family, tmp_path):
     ids = torch.tensor([vlm.prompt_ids("is it red?", with_image=False)]).clamp(max=299)
     with torch.no_grad():
         said = vlm.llava(input_ids=ids).logits[..., : FAMILIES[family].vocab_size]
-        torch.testing.assert_close(said, causal(input_ids=ids).logits)
+        torch.testing.assert_close(said, causal(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
     save_model(vlm, tmp_path / "saved", tmp_path / "partial")
     again = load_model(small.model(llava=str(tmp_path / "saved")), small.FP32)
     assert torch.equal(logits(again), logits(vlm))

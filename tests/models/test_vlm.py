@@ -2,6 +2,8 @@ import pytest
 import torch
 from PIL import Image
 
+pytestmark = pytest.mark.numerical
+
 
 @pytest.fixture
 def images():

@@ -16,6 +16,8 @@ from ablate.models.compute import choose_compute
 from ablate.models.loading import load_model
 from ablate.training.instruction_loss import InstructionLoss
 
+pytestmark = pytest.mark.numerical
+
 IMAGE_TOKENS = 16
 
 

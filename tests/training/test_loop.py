@@ -19,6 +19,8 @@ from ablate.training.instruction_loss import InstructionLoss
 from ablate.training.loop import build_optimizer, train
 from ablate.training.losses import Loss
 
+pytestmark = pytest.mark.numerical
+
 # Steps of this length leave the weights as they are, so every step of an epoch sees the same.
 NO_STEP = 1e-12
 
@@ -93,7 +95,6 @@ def assert_accumulates(vlm, method, loss, batch_size, accumulation_steps):
             assert (found[name] - gradient).abs().max() <= 1e-8 * scale, name
 
 
-@pytest.mark.numerical
 @pytest.mark.parametrize("build", [answers, instructions])
 @pytest.mark.parametrize(("batch_size", "accumulation_steps"), [(2, 3), (3, 2), (1, 3), (2, 2)])
 def test_accumulated_batches_are_one_large_batch(
@@ -108,7 +109,6 @@ def test_accumulated_batches_are_one_large_batch(
     assert_accumulates(vlm, method, loss, batch_size, accumulation_steps)
 
 
-@pytest.mark.numerical
 @pytest.mark.parametrize("name", ["everything", "ewc", "adalora"])
 def test_a_penalty_counts_once_in_a_step(name, tiny_random_vlm):
     vlm = tiny_random_vlm.requires_grad_(False)
@@ -128,7 +128,6 @@ def test_a_penalty_counts_once_in_a_step(name, tiny_random_vlm):
     assert_accumulates(vlm, method, made.loss, 2, 2)
 
 
-@pytest.mark.numerical
 @pytest.mark.parametrize("build", [answers, instructions])
 def test_terms_are_the_tokens_that_the_mean_is_taken_over(build, tiny_random_vlm):
     loss = build(in_float64(tiny_random_vlm))

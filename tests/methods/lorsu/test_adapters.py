@@ -11,7 +11,10 @@ from tests.methods.lorsu import towers
 from ablate.config.errors import ConfigError
 from ablate.methods.lorsu import LorsuConfig, parameter_groups, select
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+pytestmark = [
+    pytest.mark.numerical,
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+]
 
 VARIANTS = ("clip", "lm")
 

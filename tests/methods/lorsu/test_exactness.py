@@ -18,7 +18,10 @@ from ablate.methods.lorsu import (
     select,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+pytestmark = [
+    pytest.mark.numerical,
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+]
 
 N_STEPS = 20
 LEARNING_RATE = 3e-3

@@ -11,7 +11,10 @@ from torch.nn import functional
 from ablate.methods.lorsu import LorsuConfig, parameter_groups, select
 from ablate.methods.lorsu.sparse_linear import sparse_linear
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+pytestmark = [
+    pytest.mark.numerical,
+    pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
+]
 
 
 def adapted(variant="clip", dtype=torch.float64, seed=0, **options):
