@@ -36,7 +36,11 @@ def test_kill_loses_at_most_the_run_in_flight_and_the_end_is_the_same(arguments,
     sweep = tmp_path / "outputs" / "rank"
     killed = start(arguments)
     deadline = time.monotonic() + 120
-    while len(list(sweep.glob("runs/*/result.json"))) < 2 and time.monotonic() < deadline:
+    while (
+        len(list(sweep.glob("runs/*/result.json"))) < 2
+        and killed.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     output, _ = killed.communicate()
