@@ -63,8 +63,8 @@ def extra(path: str, part: str = "") -> Callable[[Path], None]:
     return mutate
 
 
-def a_file(path: str, content: bytes) -> Callable[[Path], None]:
-    return lambda root: None if (root / path).write_bytes(content) else None
+def a_file(path: str, content: bytes) -> Callable[[Path], object]:
+    return lambda root: (root / path).write_bytes(content)
 
 
 def cut_off(suffix: str, share: float) -> Callable[[Path], None]:
@@ -130,7 +130,10 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
         extra("DOG-", "train"),
         "'DOG-' and 'dog' are both called 'dog' but for case",
     ),
-    "names equal but for width": (extra("ｃａｔ"), "both called 'ｃａｔ' but for case and spaces"),
+    "names equal but for width": (
+        extra("\uff43at"),
+        "both called '\uff43at' but for case and spaces",
+    ),
     "no readable name": (extra("_"), "Class folder '_' is called ''"),
     "a name that stands for an image": (extra("<image>"), "'<image>', which is no name"),
     "test item trained on": (

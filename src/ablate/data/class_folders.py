@@ -1,6 +1,5 @@
 """How a folder of images is laid out: its parts, its class folders, and what the classes are called."""
 
-import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -154,7 +153,7 @@ def place(root: Path, path: Path) -> str:
 def _visible(root: Path, folder: Path) -> list[Path]:
     """List a folder by name, without hidden files and what file managers leave behind."""
     try:
-        found = sorted(os.listdir(folder))
+        found = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise ConfigError(
             f"Folder {place(root, folder)} cannot be read ({error.strerror})."

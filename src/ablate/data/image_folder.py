@@ -99,7 +99,7 @@ def load_image_folder(config: ImageFolderData) -> ImageClassification:
         )
     names = readable_names(folders, config.class_names)
     check_same_classes(parts, listed)
-    files = {part: _read(root, classes, folders) for part, classes in listed.items()}
+    files = {part: _read(classes, folders) for part, classes in listed.items()}
     if "test" in files:
         _check_apart(root, files[TRAIN], files["test"])
     else:
@@ -115,7 +115,7 @@ def load_image_folder(config: ImageFolderData) -> ImageClassification:
     )
 
 
-def _read(root: Path, classes: dict[str, list[Path]], folders: Sequence[str]) -> list[_File]:
+def _read(classes: dict[str, list[Path]], folders: Sequence[str]) -> list[_File]:
     """Read every image of a part, class by class."""
     labelled = [(path, folders.index(name)) for name, paths in classes.items() for path in paths]
     paths = [path for path, _ in labelled]
