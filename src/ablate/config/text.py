@@ -22,6 +22,15 @@ def printable(text: str) -> str:
     return "".join(_escaped(character) for character in text)
 
 
+def is_text(text: str) -> bool:
+    """Tell whether a text can be encoded: names that are no UTF-8 and half characters of JSON cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _escaped(character: str) -> str:
     if unicodedata.category(character) not in _ESCAPED or character in _JOINERS:
         return character

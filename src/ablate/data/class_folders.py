@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ablate.config.errors import ConfigError, unknown
-from ablate.config.text import printable
+from ablate.config.text import is_text, printable
 
 TRAIN = "train"
 TEST_PARTS = ("test", "val", "validation")
@@ -162,15 +162,11 @@ def _visible(root: Path, folder: Path) -> list[Path]:
     names = [name for name in found if not name.startswith(".") and name not in _SYSTEM_FILES]
     for name in names:
         # Such a name could be written to no table.
-        if not _is_text(name):
+        if not is_text(name):
             raise ConfigError(
                 f"{place(root, folder / name)} has a name that is no UTF-8. Rename it."
             )
     return [folder / name for name in names]
-
-
-def _is_text(name: str) -> bool:
-    return not any(unicodedata.category(character) == "Cs" for character in name)
 
 
 def _nested(root: Path, folder: Path, entry: Path, nested: Path, only_folders: bool) -> ConfigError:

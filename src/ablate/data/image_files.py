@@ -33,12 +33,12 @@ def below(folder: Path, name: str) -> Path:
         raise ValueError(f"leads out of '{printable(str(folder))}'")
     file = folder / name
     try:
-        if not file.resolve(strict=True).is_relative_to(folder.resolve()):
-            raise ValueError(f"is a link that leads out of '{printable(str(folder))}'")
-        is_file = stat.S_ISREG(file.stat().st_mode)
-    except (OSError, RuntimeError, UnicodeError) as error:
+        real = file.resolve(strict=True)
+    except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(f"is not in '{printable(str(folder))}'") from error
-    if not is_file:
+    if not real.is_relative_to(folder.resolve()):
+        raise ValueError(f"is a link that leads out of '{printable(str(folder))}'")
+    if not real.is_file():
         raise ValueError(f"is no file in '{printable(str(folder))}'")
     return file
 
