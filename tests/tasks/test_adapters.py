@@ -254,7 +254,7 @@ def test_vsr_finds_its_images_in_a_folder(shipped, pictures, tmp_path):
     assert outcome.result.value > 0.9
     assert [item.id for item in outcome.items][:2] == ["0", "1"]
     (folder / f"{3:012d}.png").unlink()
-    with pytest.raises(ConfigError, match=rf"{3:012d}.png, which is not there. Fix: tasks"):
+    with pytest.raises(ConfigError, match=rf"{3:012d}.png', which is not in '.*'. Fix: tasks"):
         load_task("vsr", read_task("vsr", **changes))
 
 
@@ -391,12 +391,15 @@ def test_data_that_cannot_be_read_are_one_line(tmp_path, pictures, path, changes
         assert word in text, text
 
 
-def test_an_image_that_is_none_is_named_when_it_is_asked_about(shipped, pictures, tmp_path):
+def test_an_image_that_is_none_is_named_before_any_model_is_loaded(pictures, tmp_path):
     rows = broken(vqav2_rows(pictures), image={"bytes": b"no image", "path": None})
     path = write_parquet(rows, tmp_path / "rows.parquet")
-    task = load_task("one", read_task("vqav2", data={"path": path}))
-    with pytest.raises(ConfigError, match="'image of row 0' cannot be decoded"):
-        ask(task, shipped)
+    with pytest.raises(ConfigError, match="'image of row 0 of task one' cannot be decoded"):
+        load_task("one", read_task("vqav2", data={"path": path}))
+    # Only what is asked about has to be there.
+    config = read_task("vqav2", data={"path": path}, items=1)
+    one = load_task("one", config)
+    assert [item.row for item in one._chosen] != [0]
 
 
 def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):

@@ -1,15 +1,37 @@
-"""Text of others, such as class names and file names, as it may be shown."""
+"""Text from files and folders as it may be shown: nothing in it moves the cursor or turns the line around."""
+
+import unicodedata
+
+# Invisible too, but scripts and emoji are written with them: zero-width non-joiner and joiner.
+_JOINERS = "\u200c\u200d"
+# Control, format (the bidirectional overrides among them), surrogate, line and paragraph separator.
+_ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def printable(text: str) -> str:
-    """Escape what would move a terminal's cursor, break a line or turn the reading direction.
+    r"""Escape what would not be seen, or would change how the rest of a line is seen.
 
     Args:
-        text: Any text, also one that holds a lone surrogate.
+        text: Any text, also a file name that is no UTF-8 (whose stray bytes Python holds as lone surrogates).
 
     Returns:
-        The text with every character that is not printable written as in a Python literal.
+        One line that can be encoded, with escapes such as `\n`, `\x1b` and `\u202e`.
     """
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(_escaped(character) for character in text)
+
+
+def is_text(text: str) -> bool:
+    """Tell whether a text can be encoded: names that are no UTF-8 and half characters of JSON cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in _ESCAPED or character in _JOINERS:
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,5 +1,7 @@
 """Image files of any mode to RGB."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -7,9 +9,21 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ablate.config.errors import ConfigError
+from ablate.config.text import printable
 
-# What Pillow raises for a file that is no image, a broken one, and one that claims a gigantic size.
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# What Pillow's decoders raise for a file that is no image, a broken one, and one that claims a gigantic size.
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 def read_rgb(file: Path | IO[bytes], name: str) -> Image.Image:
@@ -25,11 +39,39 @@ def read_rgb(file: Path | IO[bytes], name: str) -> Image.Image:
     Raises:
         ConfigError: If it is no image or a broken one.
     """
+    return _decoded(file, name, whole=True)
+
+
+def check_image(file: IO[bytes], name: str) -> None:
+    """Decode an image as `read_rgb` does, and throw it away.
+
+    All of its data are read, so one that was cut off or overwritten is found; a JPEG is decoded at
+    an eighth of its size, in half of the time.
+
+    Args:
+        file: The open content of a file.
+        name: What the user calls it.
+
+    Raises:
+        ConfigError: If `read_rgb` would raise one.
+    """
+    _decoded(file, name, whole=False)
+
+
+def _decoded(file: Path | IO[bytes], name: str, whole: bool) -> Image.Image:
     try:
         with Image.open(file) as image:
+            if image.format == "EPS":
+                # Pillow would start Ghostscript, which runs the file as a program.
+                raise ValueError("PostScript is no image but a program")
+            if not whole:
+                image.draft(image.mode, (1, 1))
             return _as_rgb(ImageOps.exif_transpose(image))
-    except UNREADABLE as error:
-        raise ConfigError(f"'{name}' cannot be decoded ({error}). Remove or replace it.") from error
+    except _UNREADABLE as error:
+        reason = printable(str(error)).partition("<_io.")[0].strip().rstrip(".")
+        raise ConfigError(
+            f"'{printable(name)}' cannot be decoded ({reason}). Remove or replace it."
+        ) from error
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

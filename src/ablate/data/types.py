@@ -36,7 +36,7 @@ class ImageClassification:
         templates: CLIP prompts with one `{}` for the class name.
         train: Pool from which few-shot training images are drawn.
         test: Images that are evaluated and never trained on.
-        fingerprint: Hash of what the data set holds (for image files: their names and sizes), wherever it lies.
+        fingerprint: Hash of what the data set holds, the images' content included, wherever it lies.
     """
 
     name: str
@@ -116,7 +116,7 @@ class InstructionData:
         name: Name of the data, as it stands in the tables.
         conversations: All conversations; not empty.
         images: The images that they are about.
-        fingerprint: Hash of what the data hold (for image files: their names and sizes), wherever they lie.
+        fingerprint: Hash of what the data hold, the content of image files included, wherever they lie.
     """
 
     name: str

@@ -12,7 +12,7 @@ from ablate.evaluation.generation import generate_answers
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.items import ItemResult
 from ablate.tasks.base import Task, TaskOutcome, fingerprint_of
-from ablate.tasks.rows import drawn, read_rows
+from ablate.tasks.rows import check_items, drawn, read_rows
 
 # What of a configuration says only where the items are, how many there may be, or what chance is.
 _PLACE = ("data", "columns", "items", "chance")
@@ -57,11 +57,13 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         n_rows = len(self._rows.images)
         names = self._rows.columns[ids] if ids else range(n_rows)
         items = [item for row in range(n_rows) for item in self._items(row, str(names[row]))]
+        check_items(name, ((item.id, item.question) for item in items))
         self._chosen = [items[i] for i in drawn([item.id for item in items], config.items)]
         if not self._chosen:
             raise ConfigError(f"The data of task '{name}' hold no items. Fix: another data.split.")
         self.n = len(self._chosen)
-        asked = [(i.id, i.question, i.answer, self._rows.sizes[i.row]) for i in self._chosen]
+        images = self._rows.digests(item.row for item in self._chosen)
+        asked = [(i.id, i.question, i.answer, images[i.row]) for i in self._chosen]
         told = {k: v for k, v in vars(config).items() if k not in _PLACE}
         self.fingerprint = fingerprint_of(asked, told)
 

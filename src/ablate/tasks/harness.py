@@ -12,20 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets.exceptions import DatasetsError
+from jinja2 import TemplateError
 
 from ablate.config.errors import ConfigError, nearest, unknown
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import LmEvalTask
+from ablate.config.text import printable
 from ablate.evaluation.inference import inference
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.items import ItemResult
 from ablate.tasks.base import Task, TaskOutcome, fingerprint_of
 from ablate.tasks.language_model import causal_language_model
 from ablate.tasks.rows import drawn
+from ablate.tasks.task_code import code_in, sandboxed
 
 if TYPE_CHECKING:
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks import TaskManager
+
+log = logging.getLogger(__name__)
 
 # The same solved examples in every prompt of every run.
 _SHOTS_SEED = 1234
@@ -39,16 +44,25 @@ class HarnessTask(Task):
         """Load the task's data.
 
         Raises:
-            ConfigError: If lm-eval is not installed, or the task, its data or its metric is not there.
+            ConfigError: If lm-eval is not installed, the task, its data or its metric is not there, or it
+                would run code that is not allowed.
         """
         self.name, self.kind, self.metric = name, config.kind, config.metric
         self.chance, self._config = config.chance, config
-        with _quiet():
-            self._task = _load(name, config)
-            docs = self._task.eval_docs
-            self._chosen = drawn([str(index) for index in range(len(docs))], config.items)
-            self.n = len(self._chosen)
-            self.fingerprint = self._fingerprint([docs[index] for index in self._chosen])
+        manager = _manager_with(name, config)
+        self._runs_code = _runs_code(name, config, manager)
+        try:
+            with _quiet(), sandboxed(not self._runs_code):
+                self._task = _load(name, config, manager)
+                docs = self._task.eval_docs
+                self._chosen = drawn([str(index) for index in range(len(docs))], config.items)
+                self.n = len(self._chosen)
+                self.fingerprint = self._fingerprint([docs[index] for index in self._chosen])
+        except TemplateError as error:
+            raise ConfigError(
+                f"A template of lm-eval task '{config.task}' cannot be filled in"
+                f" ({type(error).__name__}: {printable(str(error))}). Fix: mend it."
+            ) from error
 
     def ask(
         self, vlm: VisionLanguageModel, evaluation: EvalConfig, on_item: Callable[[int], None]
@@ -57,8 +71,10 @@ class HarnessTask(Task):
         from lm_eval.evaluator import evaluate
         from lm_eval.models.huggingface import HFLM
 
+        if self._runs_code:
+            log.warning("task %s runs code of %s", self.name, self._config.include_path)
         device = vlm.device.type
-        with inference(vlm), _quiet():
+        with inference(vlm), _quiet(), sandboxed(not self._runs_code):
             model = HFLM(
                 pretrained=causal_language_model(vlm),
                 tokenizer=copy.deepcopy(vlm.tokenizer),
@@ -127,9 +143,26 @@ class HarnessTask(Task):
         )
 
 
-def _load(name: str, config: LmEvalTask) -> "ConfigurableTask":
-    """Find a task by its name, load its data, and set how it is asked."""
-    manager = _manager_with(name, config)
+def _runs_code(name: str, config: LmEvalTask, manager: "TaskManager") -> bool:
+    """Tell whether a task runs code of the user's; lm-eval's own tasks are part of lm-eval.
+
+    Raises:
+        ConfigError: If it does, but is not allowed to.
+    """
+    entry = manager.task_index[config.task]
+    if manager.include_path is None or entry.yaml_path is None:
+        return False
+    code = code_in(entry.yaml_path, entry.cfg or {})
+    if code is not None and not config.allow_task_code:
+        raise ConfigError(
+            f"lm-eval task '{config.task}' would run code: {code}. Fix: read that code, then set"
+            f" tasks.tasks.{name}.allow_task_code=true, or take it out."
+        )
+    return code is not None
+
+
+def _load(name: str, config: LmEvalTask, manager: "TaskManager") -> "ConfigurableTask":
+    """Load a task's data, and set how it is asked."""
     try:
         (task,) = manager.load([config.task])["tasks"].values()
     except (DatasetsError, OSError, RuntimeError, ValueError, KeyError) as error:

@@ -1,25 +1,27 @@
-"""Tables of questions about images: from the Hugging Face hub, or from files in the same form."""
+"""Rows of questions about images, whose images stay encoded until one is asked for."""
 
+import errno
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+import datasets
+from datasets import Dataset
 from datasets import Image as ImageFeature
-from datasets.exceptions import DatasetsError
+from huggingface_hub.constants import HF_HUB_CACHE
 from PIL import Image
 
 from ablate.config.errors import ConfigError, unknown
 from ablate.config.schema.tasks import RowsData
+from ablate.config.text import is_text, printable
 from ablate.data.decoding import read_rgb
+from ablate.data.image_files import below, checked_digest, digests
+from ablate.tasks.tables import read_table
 
-_SAVED = ("state.json", "dataset_dict.json")
+_IMAGE_TOKEN = "<image>"
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,16 @@ class Rows:
         images: What the image of every row is: a file, or a row of `image_cells`.
         image_cells: Encoded images; None where the images are files.
         image_column: Column of `image_cells`.
-        sizes: Bytes of every row's encoded image.
+        task: Name of the task, for messages.
+        folders: Where files that are named in `image_cells` may lie.
     """
 
     columns: dict[str, list[Any]]
     images: Sequence[Path | int]
     image_cells: Dataset | None
     image_column: str
-    sizes: Sequence[int]
+    task: str
+    folders: Sequence[Path]
 
     def image(self, row: int) -> Image.Image:
         """Decode the image of a row as RGB.
@@ -49,11 +53,56 @@ class Rows:
         place = self.images[row]
         if isinstance(place, Path):
             return read_rgb(place, str(place))
+        return read_rgb(BytesIO(self._content(place)), self._name(place))
+
+    def digests(self, rows: Iterable[int]) -> dict[int, str]:
+        """Decode the images of some rows once, to see that they are whole, and hash them.
+
+        Returns:
+            SHA-256 of the encoded image, by row.
+
+        Raises:
+            ConfigError: If there is no image, or a broken one.
+        """
+        rows = list(rows)
+        places = list(dict.fromkeys(self.images[row] for row in rows))
+        files = [place for place in places if isinstance(place, Path)]
+        found: dict[Path | int, str] = dict(zip(files, digests(files), strict=True))
+        for place in places:
+            if not isinstance(place, Path):
+                found[place] = checked_digest(self._content(place), self._name(place))
+        return {row: found[self.images[row]] for row in rows}
+
+    def _content(self, place: int) -> bytes:
+        """Return an encoded image."""
         assert self.image_cells is not None
-        cell = self.image_cells[place][self.image_column]
-        if cell["bytes"] is None:
-            return read_rgb(Path(cell["path"]), cell["path"])
-        return read_rgb(BytesIO(cell["bytes"]), f"{self.image_column} of row {place}")
+        cell = self.image_cells[place][self.image_column] or {"bytes": None, "path": None}
+        if cell["bytes"] is not None:
+            content: bytes = cell["bytes"]
+            return content
+        if cell["path"] is None:
+            raise ConfigError(
+                f"'{self._name(place)}' is empty. Fix: add the image, or remove the row."
+            )
+        file: Path = self.folders[0] / cell["path"]
+        if not any(file.resolve().is_relative_to(folder.resolve()) for folder in self.folders):
+            raise ConfigError(
+                f"'{self._name(place)}' is the file '{printable(str(file))}', which lies outside of"
+                f" '{printable(str(self.folders[0]))}'. Fix: put the images into the table, or"
+                f" tasks.tasks.{self.task}.data.image_folder=<the folder they are in>."
+            )
+        try:
+            if not file.is_file():
+                raise FileNotFoundError(errno.ENOENT, "No such file")
+            return file.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"'{self._name(place)}' is the file '{printable(str(file))}', which cannot be read"
+                f" ({error.strerror}). Fix: add it, or remove the row."
+            ) from error
+
+    def _name(self, place: int) -> str:
+        return f"{self.image_column} of row {place} of task {self.task}"
 
 
 def read_rows(task: str, data: RowsData, columns: Sequence[str], image: str) -> Rows:
@@ -68,20 +117,21 @@ def read_rows(task: str, data: RowsData, columns: Sequence[str], image: str) -> 
     Raises:
         ConfigError: If the table, a column, or an image is not there.
     """
-    table = _read_table(task, data.path, data.subset, data.split, data.revision)
+    table = read_table(task, data.path, data.subset, data.split, data.revision)
     for column in (*columns, image):
         if column not in table.column_names:
             raise unknown(f"column in task '{task}'", column, table.column_names)
     values = {column: list(table[column]) for column in columns}
     if data.image_folder is not None:
         folder = Path(data.image_folder).expanduser()
-        files = [folder / str(name) for name in table[image]]
-        return Rows(values, files, None, image, [_size(task, file) for file in files])
+        names = [str(name) for name in table[image]]
+        files = {name: _file(task, folder, name) for name in dict.fromkeys(names)}
+        return Rows(values, [files[name] for name in names], None, image, task, ())
     if data.image_table is None:
         cells = _encoded(task, table, image)
-        return Rows(values, range(len(table)), cells, image, list(_byte_counts(cells, image)))
+        return Rows(values, range(len(table)), cells, image, task, _folders(data.path))
     source = data.image_table
-    images = _read_table(task, source.path, source.subset, source.split, data.revision)
+    images = read_table(task, source.path, source.subset, source.split, data.revision)
     for column in (source.id, source.image):
         if column not in images.column_names:
             raise unknown(f"column of the images of task '{task}'", column, images.column_names)
@@ -94,61 +144,8 @@ def read_rows(task: str, data: RowsData, columns: Sequence[str], image: str) -> 
             f"Fix: tasks.tasks.{task}.data.image_table."
         )
     cells = _encoded(task, images, source.image)
-    sizes = list(_byte_counts(cells, source.image))
     rows = [row_of[id_] for id_ in wanted]
-    return Rows(values, rows, cells, source.image, [sizes[row] for row in rows])
-
-
-def _read_table(
-    task: str, path: str, subset: str | None, split: str, revision: str | None
-) -> Dataset:
-    place = Path(path).expanduser()
-    try:
-        if place.suffix in (".json", ".jsonl"):
-            return Dataset.from_list(_json_rows(place))
-        if place.suffix == ".parquet":
-            return load_dataset("parquet", data_files=str(place), split="train")
-        if any((place / name).is_file() for name in _SAVED):
-            saved = load_from_disk(str(place))
-            if not isinstance(saved, DatasetDict):
-                return saved
-            if split not in saved:
-                raise unknown(f"split in task '{task}'", split, saved)
-            return saved[split]
-        where = str(place) if place.is_dir() else path
-        return load_dataset(where, subset, split=split, revision=revision)
-    except ConfigError:
-        raise
-    except (DatasetsError, OSError, ValueError, pa.ArrowException) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
-        raise ConfigError(
-            f"The data of task '{task}' cannot be read from '{path}' "
-            f"({type(error).__name__}: {reason}). Fix: tasks.tasks.{task}.data.path=<a hub id, or "
-            f"a local folder or file>."
-        ) from error
-
-
-def _json_rows(file: Path) -> list[dict[str, Any]]:
-    """Read a list of rows, JSON lines, or an object of rows by key (kept in the column `key`)."""
-    text = file.read_text(encoding="utf-8")
-    content = list(_json_lines(file, text)) if file.suffix == ".jsonl" else json.loads(text)
-    rows = list(content.values()) if isinstance(content, dict) else content
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("it holds no rows of columns")
-    if isinstance(content, dict):
-        return [{"key": key, **row} for key, row in content.items()]
-    return rows
-
-
-def _json_lines(file: Path, text: str) -> Iterator[Any]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                raise ConfigError(
-                    f"Line {number} of {file} is no JSON ({error}). Fix: mend or delete it."
-                ) from error
+    return Rows(values, rows, cells, source.image, task, _folders(source.path))
 
 
 def _encoded(task: str, table: Dataset, column: str) -> Dataset:
@@ -164,21 +161,48 @@ def _encoded(task: str, table: Dataset, column: str) -> Dataset:
     )
 
 
-def _byte_counts(cells: Dataset, column: str) -> Iterator[int]:
-    """Yield the size of every encoded image without reading it."""
-    for chunk in cells.with_format("arrow")[:][column].chunks:
-        for size in pc.binary_length(pc.struct_field(chunk, "bytes")).to_pylist():
-            yield size or 0
+def _folders(path: str) -> tuple[Path, ...]:
+    """Return where files that a table names may lie: beside a table on disk, or where the hub's are kept."""
+    place = Path(path).expanduser()
+    beside = (place if place.is_dir() else place.parent,) if place.exists() else ()
+    return (*beside, Path(datasets.config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE))
 
 
-def _size(task: str, file: Path) -> int:
+def _file(task: str, folder: Path, name: str) -> Path:
     try:
-        return file.stat().st_size
-    except OSError as error:
+        return below(folder, name)
+    except ValueError as error:
         raise ConfigError(
-            f"Task '{task}' asks about image {file}, which is not there. "
+            f"Task '{task}' asks about image '{printable(name)}', which {error}. "
             f"Fix: tasks.tasks.{task}.data.image_folder=<the folder of its images>."
         ) from error
+
+
+def check_items(task: str, asked: Iterable[tuple[str, str]]) -> None:
+    """Check what every item of a task is called and asks.
+
+    Args:
+        task: Name of the task.
+        asked: Id and question of every item.
+
+    Raises:
+        ConfigError: If two ids are equal, so that their rows could not be told apart, or a text
+            cannot be written or stands for an image.
+    """
+    seen: set[str] = set()
+    for id_, question in asked:
+        if id_ in seen:
+            raise ConfigError(
+                f"Two items of task '{task}' have the id '{printable(id_)}'. Fix: remove one, or"
+                f" tasks.tasks.{task}.columns.id=<a column that differs>, null to number the rows."
+            )
+        seen.add(id_)
+        if not is_text(id_ + question) or _IMAGE_TOKEN in question:
+            raise ConfigError(
+                f"The question of item '{printable(id_)}' of task '{task}' is"
+                f" '{printable(question):.60}', which holds '{_IMAGE_TOKEN}' or half a character."
+                " Fix: mend or remove it."
+            )
 
 
 def drawn(ids: Sequence[str], n: int | None) -> list[int]:

@@ -137,8 +137,13 @@ def test_the_fingerprint_follows_content_and_not_place(folder, tmp_path_factory)
     assert _load(folder, text, conversations=3).fingerprint != first
     assert _load(folder, text.replace("cat", "dog")).fingerprint != first
     _load(folder, text)
-    Image.new("RGB", (60, 40), "green").save(folder / "images" / "2.png")
-    assert load_instructions(_config(folder)).fingerprint != first
+    # Other pixels in a file of the same size.
+    entries = [{**ENTRIES[0], "image": "2.bmp"}]
+    fingerprints = []
+    for grey in (9, 10):
+        Image.new("L", (6, 4), grey).save(folder / "images" / "2.bmp")
+        fingerprints.append(_load(folder, _as_array(entries)).fingerprint)
+    assert len(set(fingerprints)) == 2
 
 
 def test_a_missing_image_is_named_by_line_and_entry(folder):
@@ -155,16 +160,17 @@ def test_a_missing_image_is_named_by_line_and_entry(folder):
 
 def test_an_image_has_to_be_a_file_with_content_below_the_folder(folder):
     for name, word in [
-        ("a", "is not in"),
-        ("", "is not in"),
+        ("a", "is no file in"),
+        ("", "is no file in"),
         ("1\0.png", "is not in"),
         ("x" * 300 + ".png", "is not in"),
-        ("../mix.json", "leads out of data.image_folder"),
-        (str(folder / "images" / "2.png"), "leads out of data.image_folder"),
+        ("../mix.json", f"leads out of '{folder}/images'"),
+        (str(folder / "images" / "2.png"), f"leads out of '{folder}/images'"),
     ]:
         assert word in _refused(folder, _as_lines([_entry(0, "Hi", "x", image=name)]))
     (folder / "images" / "2.png").write_bytes(b"")
-    assert "line 3 (entry 3): image '2.png' in" in _refused(folder, _as_lines(ENTRIES))
+    with pytest.raises(ConfigError, match=r"images/2.png' cannot be decoded"):
+        _load(folder, _as_lines(ENTRIES))
 
 
 @pytest.mark.parametrize(
@@ -245,11 +251,12 @@ def test_a_file_without_conversations_is_refused(folder, text):
     assert "holds no conversation" in _refused(folder, text)
 
 
-def test_an_image_that_cannot_be_decoded_is_named_when_it_is_needed(folder):
+def test_an_image_that_cannot_be_decoded_is_named_if_it_is_drawn(folder):
     (folder / "images" / "2.png").write_bytes(b"text")
-    data = _load(folder, _as_array(ENTRIES))
-    with pytest.raises(ConfigError, match=r"'2.png' cannot be decoded"):
-        data.images.images([1])
+    with pytest.raises(ConfigError, match=r"images/2.png' cannot be decoded"):
+        _load(folder, _as_array(ENTRIES))
+    others = [entry for entry in ENTRIES if entry.get("image") != "2.png"]
+    assert len(_load(folder, _as_array(others)).conversations) == 3
 
 
 def test_text_alone_can_be_left_out(folder):

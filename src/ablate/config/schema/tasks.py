@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from ablate.config.schema.fields import CLOSED, Fraction, PositiveInt, Scoring
+from ablate.config.schema.fields import CLOSED, Fraction, PositiveInt, Scoring, Switch
 
 Draw = Literal["development", "test"]
 Chance = Annotated[float, Field(ge=0, lt=1)]
@@ -224,6 +224,7 @@ class LmEvalTask(_Task):
         filter: The filter whose output is measured; `none` for tasks without filters.
         shots: Solved examples in the prompt; a task that fixes them at 0 stays at 0.
         include_path: Folder with task files of your own, or None.
+        allow_task_code: Let a task file of that folder name Python code, which is then run with all that you may do.
     """
 
     source: Literal["lm-eval"]
@@ -233,6 +234,7 @@ class LmEvalTask(_Task):
     filter: str
     shots: Annotated[int, Field(ge=0, strict=True)]
     include_path: str | None
+    allow_task_code: Switch
 
 
 TaskConfig = Annotated[

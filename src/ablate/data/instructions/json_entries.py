@@ -1,5 +1,6 @@
 """The entries of a JSON array or of JSON lines, each with the line it begins in."""
 
+import errno
 import json
 import re
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ def read_text(path: Path) -> str:
         ConfigError: If it cannot be read, or is no UTF-8 text.
     """
     try:
+        if path.exists() and not path.is_dir() and not path.is_file():
+            # To open a pipe would be to wait for a writer.
+            raise OSError(errno.EINVAL, "No regular file")
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)

@@ -2,16 +2,17 @@
 
 import hashlib
 import random
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from PIL import Image
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import LlavaJsonData
+from ablate.config.text import is_text, printable
 from ablate.data.decoding import read_rgb
+from ablate.data.image_files import below, digests
 from ablate.data.instructions.json_entries import entries, read_text
 from ablate.data.types import Conversation, InstructionData
 
@@ -52,7 +53,7 @@ class _ImageFiles:
 
 
 def load_llava_json(config: LlavaJsonData) -> InstructionData:
-    """Read a file of conversations and look for their images.
+    """Read a file of conversations, and decode the images of those drawn once.
 
     Args:
         config: Where the file and its images are, and how many conversations are drawn.
@@ -61,8 +62,8 @@ def load_llava_json(config: LlavaJsonData) -> InstructionData:
         The drawn conversations in the order of the file, turn by turn; those without an image too.
 
     Raises:
-        ConfigError: If the file or an entry is broken, or an image is missing or empty; it names
-            the file, the line and the fix.
+        ConfigError: If the file or an entry is broken, or an image is missing, broken or outside
+            `image_folder`; it names what it is, where, and the fix.
     """
     path, folder = Path(config.path).expanduser(), Path(config.image_folder).expanduser()
     text = read_text(path)
@@ -75,11 +76,12 @@ def load_llava_json(config: LlavaJsonData) -> InstructionData:
     drawn = _draw(list(_read(path, text)), config)
     if not drawn:
         raise ConfigError(f"data.path='{config.path}' holds no conversation. Add some.")
-    sizes_bytes: dict[str, int] = {}
+    files: dict[str, Path] = {}
     for entry in drawn:
-        if entry.image is not None and entry.image not in sizes_bytes:
-            sizes_bytes[entry.image] = _size_bytes(folder, entry.image, entry.place)
-    rows = {name: row for row, name in enumerate(sizes_bytes)}
+        if entry.image is not None and entry.image not in files:
+            files[entry.image] = _file(folder, entry.image, entry.place)
+    rows = {name: row for row, name in enumerate(files)}
+    contents = dict(zip(files, digests(list(files.values())), strict=True))
     return InstructionData(
         name=config.name,
         conversations=tuple(
@@ -87,7 +89,7 @@ def load_llava_json(config: LlavaJsonData) -> InstructionData:
             for entry in drawn
         ),
         images=_ImageFiles(folder, tuple(rows)),
-        fingerprint=_fingerprint(text, sizes_bytes, config),
+        fingerprint=_fingerprint(text, contents, config),
     )
 
 
@@ -131,6 +133,10 @@ def _messages(conversation: object) -> list[str]:
                 f"message {number + 1} is from {role!r:.60}, where '{expected}' has to speak:"
                 " 'human' and 'gpt' take turns, 'human' first"
             )
+        if not is_text(message["value"]):
+            raise _BrokenEntryError(
+                f"message {number + 1} holds half a character, a lone \\uD8.. or \\uDC.."
+            )
         texts.append(message["value"])
     if len(texts) % 2:
         raise _BrokenEntryError("the last question has no answer")
@@ -146,33 +152,20 @@ def _draw(read: list[_Entry], config: LlavaJsonData) -> list[_Entry]:
     return [read[index] for index in sorted(order[: config.conversations])]
 
 
-def _size_bytes(folder: Path, name: str, place: str) -> int:
-    """Return the size of an image file that has to be there."""
-    parts = PurePosixPath(name)
-    if parts.is_absolute() or ".." in parts.parts:
-        raise ConfigError(
-            f"{place}: image '{name}' leads out of data.image_folder."
-            " Fix: name images from data.image_folder on."
-        )
+def _file(folder: Path, name: str, place: str) -> Path:
+    """Return an image file that has to be there."""
     try:
-        info = (folder / name).stat()
-    except (OSError, ValueError):
-        info = None
-    if info is None or not stat.S_ISREG(info.st_mode):
+        return below(folder, name)
+    except ValueError as error:
         raise ConfigError(
-            f"{place}: image '{name}' is not in '{folder}'."
+            f"{place}: image '{printable(name)}' {error}."
             " Fix: add the file, set data.image_folder, or remove the entry."
-        )
-    if info.st_size == 0:
-        raise ConfigError(
-            f"{place}: image '{name}' in '{folder}' is empty. Fix: replace it, or remove the entry."
-        )
-    return info.st_size
+        ) from error
 
 
-def _fingerprint(text: str, sizes_bytes: dict[str, int], config: LlavaJsonData) -> str:
-    """Hash what is read: the file, the draw, and the images' names and sizes."""
+def _fingerprint(text: str, contents: dict[str, str], config: LlavaJsonData) -> str:
+    """Hash what is read: the file, the draw, and the images' names and contents."""
     digest = hashlib.sha256(text.encode())
     digest.update(repr((config.conversations, config.seed)).encode())
-    digest.update(repr(sorted(sizes_bytes.items())).encode())
+    digest.update(repr(sorted(contents.items())).encode())
     return digest.hexdigest()
