@@ -138,7 +138,7 @@ class SpuMethod(_Trained):
     """The sparse update of the first MLP weights alone (SPU).
 
     Attributes:
-        sparsity: Fraction of the weight's entries that is trained.
+        sparsity: Fraction of the weight's entries that is trained: a density, under the word of the LoRSU paper.
         blocks: `all` encoder blocks, or only those whose output LLaVA `read`s, by loss.
     """
 
@@ -176,7 +176,7 @@ class _Lorsu(_Trained):
         rank: Rank r of the low-rank updates.
         alpha: Their scale is alpha / r.
         top_k_heads: Heads updated in every block.
-        sparsity: Fraction of the first MLP weight's entries that is trained.
+        sparsity: Fraction of the first MLP weight's entries that is trained: a density, under the paper's word.
         selection: What heads and entries are ranked by.
     """
 

@@ -41,6 +41,8 @@ def mean_gradients(
 ) -> dict[str, Tensor]:
     """Average gradients over a training set: (1 / N) * sum over batches of size * gradient.
 
+    Every sample counts the same, whatever its number of answer tokens: that is the paper's rule, and
+    not the weighting by tokens of an optimiser step of several batches.
     The sign is kept; absolute values and squares are taken of the mean (arXiv 2502.04098, section
     3). Only the wanted weights' gradients are computed. The caller puts the model into train mode.
 
