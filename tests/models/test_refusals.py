@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import torch
+from tests.conftest import instead
 from tests.models import damage
 from tests.models.encoders import small
 from transformers import (
@@ -262,7 +263,7 @@ def refused_alone(capsys, tmp_path):
 @pytest.fixture
 def refused(arguments, refused_alone):
     """As `refused_alone`, of the random model on digits."""
-    return lambda *words: refused_alone(*arguments, *words)
+    return lambda *words: refused_alone(*instead(arguments, words))
 
 
 @pytest.mark.parametrize("case", CASES)

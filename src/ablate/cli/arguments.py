@@ -21,6 +21,8 @@ _REFUSED_FLAGS = {
     "experimental_rerun": "--experimental-rerun unpickles a file, which can run code. Fix: give the "
     "configuration as KEY=VALUE words.",
 }
+# Without these an ablation is not expanded: one run would pass for all of it.
+_NEEDED = {"hydra.mode": "MULTIRUN", "hydra/sweeper": "ablate"}
 
 
 def checked_arguments(arguments: Sequence[str]) -> list[str]:
@@ -30,7 +32,8 @@ def checked_arguments(arguments: Sequence[str]) -> list[str]:
         arguments: What follows `ablate run`.
 
     Returns:
-        The same, with `GROUP=null` as Hydra says it, `~GROUP`, where a group may be left out.
+        The same, flags first, for argparse loses KEY=VALUE words on both sides of a flag; and `GROUP=null`
+        as Hydra says it, `~GROUP`, where a group may be left out.
 
     Raises:
         ConfigError: If a word is no text, a flag does not exist, a folder is missing, or a key is given twice.
@@ -41,20 +44,22 @@ def checked_arguments(arguments: Sequence[str]) -> list[str]:
     # argparse prints its usage, eight lines, and leaves.
     parser.error = _refuse  # type: ignore[method-assign]
     given, rest = parser.parse_known_args(arguments)
-    if rest:
-        _refuse_rest(rest)
+    flags = [word for word in rest if word.startswith("-")]
+    if flags:
+        raise UnknownFlagError(flags[0])
     for flag, why in _REFUSED_FLAGS.items():
         if getattr(given, flag) is not None:
             raise ConfigError(why)
     _check_folder("--config-dir", given.config_dir)
     if given.shell_completion or given.hydra_help:
         return list(arguments)
-    overrides = OverridesParser.create().parse_overrides(given.overrides)
+    words = [*given.overrides, *rest]
+    overrides = OverridesParser.create().parse_overrides(words)
     _check_twice(overrides)
-    _check_searchpath(overrides)
+    _check_hydra(overrides)
     own = [Path(given.config_dir)] if given.config_dir else []
-    said = {o.input_line: _without_choice(o, own) for o in overrides if o.value() is None}
-    return [said.get(word, word) for word in arguments if said.get(word, word)]
+    said = [_without_choice(o, own) if o.value() is None else str(o.input_line) for o in overrides]
+    return [*_without(arguments, words), *filter(None, said)]
 
 
 class UnknownFlagError(ConfigError):
@@ -87,14 +92,12 @@ def _refuse(message: str) -> NoReturn:
     )
 
 
-def _refuse_rest(rest: list[str]) -> NoReturn:
-    flags = [word for word in rest if word.startswith("-")]
-    if not flags:
-        raise ConfigError(
-            f"'{rest[0]}' stands apart from the other KEY=VALUE words. "
-            "Fix: write all of them together, after the flags."
-        )
-    raise UnknownFlagError(flags[0])
+def _without(arguments: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Return the flags and their values: what is left when the KEY=VALUE words are gone."""
+    left = list(arguments)
+    for word in words:
+        left.remove(word)
+    return left
 
 
 def _check_folder(what: str, folder: str | None) -> None:
@@ -114,21 +117,27 @@ def _check_twice(overrides: list[Override]) -> None:
         key = override.get_key_element().lstrip("+")
         other = seen.setdefault(key, override)
         if other.input_line != override.input_line:
-            values = ",".join(str(o.input_line).partition("=")[2] for o in (other, override))
+            value = str(override.input_line).partition("=")[2]
             raise ConfigError(
                 f"{key} is given twice: {other.input_line} and {override.input_line}. "
-                f"Fix: give it once; `-m {key}={values}` makes a run of each."
+                f"Fix: give it once; `-m {other.input_line},{value}` makes a run of each."
             )
 
 
-def _check_searchpath(overrides: list[Override]) -> None:
+def _check_hydra(overrides: list[Override]) -> None:
+    """Refuse what would leave the ablation's expansion out, and search paths that are no folders."""
     for override in overrides:
-        if override.key_or_group != "hydra.searchpath":
-            continue
-        places = override.value()
-        for place in places if isinstance(places, list) else []:
-            if isinstance(place, str) and not place.startswith("pkg://"):
-                _check_folder("hydra.searchpath", place.removeprefix("file://"))
+        needed = _NEEDED.get(override.key_or_group)
+        if needed is not None and str(override.value()) != needed:
+            raise ConfigError(
+                f"{override.input_line} was given, but every call is a sweep of ablate's own. "
+                f"Fix: leave {override.key_or_group} out."
+            )
+        if override.key_or_group == "hydra.searchpath":
+            places = override.value()
+            for place in places if isinstance(places, list) else []:
+                if isinstance(place, str) and not place.startswith("pkg://"):
+                    _check_folder("hydra.searchpath", place.removeprefix("file://"))
 
 
 def _without_choice(override: Override, own: list[Path]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -19,6 +19,7 @@ _NOT_A_KEY = re.compile(
     r"Could not (?:override|delete|append to config\.) '?([^'\n]+?)'?\.?(?:\n|$)"
 )
 _APPEND = re.compile(r"To append to your config use \+([^=\n]+)=")
+_EXISTS = re.compile(r"An item is already at '([^']+)'")
 _NO_SUCH_CHOICE = re.compile(r"Could not find '(?:.*:)?([^']+)/([^'/]+)'")
 _NO_SUCH_FILE = re.compile(r"Could not (?:find|load) '([^']+)'")
 _NOT_IN_DEFAULTS = re.compile(r"Could not override '([^']+)'\. No match in the defaults list")
@@ -29,23 +30,6 @@ _LAUNCHER_PACKAGES = {
     "rq": "hydra-rq-launcher",
     "submitit": "hydra-submitit-launcher",
 }
-_LONGEST_WORD = 200
-
-
-def one_line(text: str) -> str:
-    """Write a text as one line that any terminal can show: no control characters, no endless words."""
-    words = [
-        word if len(word) <= _LONGEST_WORD else f"{word[:80]}...{word[-20:]}"
-        for word in text.split()
-    ]
-    return "".join(
-        c
-        if c.isprintable()
-        else c.encode("ascii", "backslashreplace").decode()
-        if c > "\x7f"
-        else f"\\x{ord(c):02x}"
-        for c in " ".join(words)
-    )
 
 
 def explain(error: Exception, arguments: list[str]) -> str:
@@ -69,8 +53,14 @@ def explain(error: Exception, arguments: list[str]) -> str:
         )
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'a file'}: {error.strerror}. Fix: make room, or output_dir=ELSEWHERE."
+    if isinstance(error, OverrideParseException):
+        return (
+            f"'{error.override}' is not understood. Fix: write KEY=VALUE, with quotes around a value that has "
+            "special characters, as in \"KEY='a: b'\"."
+        )
     # Hydra wraps OmegaConf's complaints, now and then in an exception without a text.
-    text = str(error) or str(error.__cause__ or type(error).__name__)
+    causes = [str(error), str(error.__cause__ or "").partition("\n")[0]]
+    text = "\n".join(cause for cause in causes if cause) or type(error).__name__
     return _explain_hydra(text, arguments)
 
 
@@ -83,6 +73,8 @@ def _explain_hydra(text: str, arguments: list[str]) -> str:
             return _unknown_choice(match[1].lstrip("/"), match[2], allowed)
     if match := _NO_SUCH_FILE.search(text):
         return f"There is no config '{match[1]}'. Fix: `ablate list` shows what there is."
+    if match := _EXISTS.search(text):
+        return f"{match[1]} exists already. Fix: write {match[1]}=... without the +."
     if match := _APPEND.search(text) or _NOT_A_KEY.search(text):
         return _unknown_key(match[1], arguments)
     first_line, *more = text.strip().splitlines() or ["Not understood."]
@@ -105,7 +97,7 @@ def _unknown_flag(given: str, arguments: list[str]) -> str:
     keys = [key for key in flat_keys(_known(arguments)) if f".{key}".endswith(f".{name}")]
     key = min(keys, key=lambda key: (key.count("."), not key.startswith("method.")), default=None)
     fix = (
-        f"write {key}={value or '...'}"
+        f"write {key}={value or 'VALUE'}"
         if key
         else "write KEY=VALUE; `ablate run --help` lists the keys"
     )

@@ -1,14 +1,16 @@
 """`ablate list`: what can be chosen on the command line."""
 
+import argparse
 import itertools
 import re
 import sys
 from pathlib import Path
 
-import yaml
+from omegaconf import OmegaConf
 
-from ablate.config.errors import unknown
+from ablate.config.errors import ConfigError, one_line, unknown
 from ablate.config.folder import GROUPS, config_folder, group_files
+from ablate.config.yaml_file import parse, read_text
 
 
 def list_choices(arguments: list[str]) -> int:
@@ -20,18 +22,20 @@ def list_choices(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    folders = [config_folder()]
-    if "--config-dir" in arguments:
-        position = arguments.index("--config-dir")
-        folders = [*map(Path, arguments[position + 1 : position + 2]), *folders]
-        arguments = arguments[:position] + arguments[position + 2 :]
-    for name in arguments:
-        if name not in GROUPS:
-            print(f"ablate list: {unknown('group', name, GROUPS)}", file=sys.stderr)
-            return 2
-    for name in arguments or GROUPS:
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("groups", nargs="*")
+    parser.add_argument("--config-dir", type=Path)
+    try:
+        given, flags = parser.parse_known_args(arguments)
+        _check(given, flags)
+    except (ConfigError, argparse.ArgumentError) as error:
+        print(f"ablate list: {one_line(str(error))}", file=sys.stderr)
+        return 2
+    # Hydra, too, takes the shipped config where both folders have one of that name.
+    folders = [config_folder(), *([given.config_dir] if given.config_dir else [])]
+    for name in given.groups or GROUPS:
         files = group_files(GROUPS[name], folders)
-        if not files and not arguments:
+        if not files and not given.groups:
             continue
         print(f"{name}:")
         for choice, file in files.items():
@@ -39,13 +43,33 @@ def list_choices(arguments: list[str]) -> int:
     return 0
 
 
+def _check(given: argparse.Namespace, flags: list[str]) -> None:
+    """Refuse what is no group, no folder or no flag.
+
+    Raises:
+        ConfigError: If any is.
+    """
+    for name in given.groups:
+        if name not in GROUPS:
+            raise unknown("group", name, GROUPS)
+    if flags:
+        raise unknown("flag", flags[0], ["--config-dir"])
+    if given.config_dir is not None and not given.config_dir.is_dir():
+        raise ConfigError(
+            f"--config-dir is '{given.config_dir}', which is no folder. Fix: give a folder of config groups."
+        )
+
+
 def describe(file: Path) -> str:
-    """Return an ablation's question, or the first sentence of a config file's opening comment."""
-    text = file.read_text(encoding="utf-8")
-    values = yaml.safe_load(text)
-    ablation = values.get("ablation") if isinstance(values, dict) else None
-    if isinstance(ablation, dict):
-        return str(ablation.get("question", ""))
+    """Return an ablation's question, the first sentence of a file's opening comment, or why it cannot be read."""
+    try:
+        text = read_text(file)
+        values = parse(text, file)
+    except ConfigError as error:
+        return f"({one_line(str(error))})"
+    question = OmegaConf.select(values, "ablation.question") if OmegaConf.is_dict(values) else None
+    if question is not None:
+        return one_line(str(question))
     comments = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
     sentence = " ".join(line.lstrip("# ") for line in comments)
     return re.split(r"[.:;] ", sentence, maxsplit=1)[0].rstrip(".:")

@@ -5,21 +5,20 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
 import yaml
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablate.cli.arguments import checked_arguments
-from ablate.cli.explain import explain, one_line
-from ablate.config.errors import ConfigError
+from ablate.cli.explain import explain
+from ablate.config.errors import ConfigError, one_line
 from ablate.config.folder import config_folder
 from ablate.config.user_files import guard_config_files
 
@@ -125,22 +124,15 @@ def _is_usage(error: Exception) -> bool:
     """Tell a mistake of the user's from a fault of ours."""
     if isinstance(error, _USAGE) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
         return True
-    frame = error.__traceback__
-    while frame is not None:
-        if str(frame.tb_frame.f_globals.get("__name__", "")).startswith(_READING):
-            return True
-        frame = frame.tb_next
-    return False
+    modules = [
+        str(frame.f_globals.get("__name__", ""))
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    return modules[-1].startswith("hydra.") or any(name.startswith(_READING) for name in modules)
 
 
 def _job(composed: DictConfig) -> str:
-    """Make one run; what needs torch is imported by then.
-
-    Raises:
-        ConfigError: If Hydra was told to run a single job: only a sweep knows seeds and exit codes.
-    """
-    if HydraConfig.get().mode != RunMode.MULTIRUN:
-        raise ConfigError("hydra.mode is RUN; allowed: MULTIRUN. Fix: leave hydra.mode out.")
+    """Make one run; what needs torch is imported by then."""
     from ablate.runner.job import run_job
 
     return run_job(composed)

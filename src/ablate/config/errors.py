@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST_WORD = 200
+
 
 class ConfigError(ValueError):
     """A mistake in usage or configuration; its text is the one line the user sees."""
@@ -29,3 +31,12 @@ def unknown(what: str, given: str, allowed: Iterable[str]) -> ConfigError:
     match = nearest(given, choices)
     hint = f" Did you mean '{match}'?" if match else ""
     return ConfigError(f"Unknown {what} '{given}'.{hint} Available: {', '.join(choices)}.")
+
+
+def one_line(text: str) -> str:
+    """Write a text as one line that any terminal can show: no control characters, no endless words."""
+    words = [
+        word if len(word) <= _LONGEST_WORD else f"{word[:80]}...{word[-20:]}"
+        for word in text.split()
+    ]
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(words))

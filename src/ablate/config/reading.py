@@ -101,7 +101,7 @@ def _missing_value(error: OmegaConfBaseException) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} has no value. Fix: give one, as in {error.full_key}=..."
     first_line = str(error).splitlines()[0].rstrip(".")
-    return f"{first_line} (key: {error.full_key})."
+    return f"{first_line} (key: {error.full_key}). Fix: give {error.full_key} a value of its own."
 
 
 def _follows(detail: ErrorDetails, config: DictConfig) -> bool:

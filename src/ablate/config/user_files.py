@@ -7,7 +7,7 @@ header, a defaults list and the folder it lies in all move it). docs/security.md
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import hydra._internal.hydra as hydra_internals
@@ -155,22 +155,39 @@ def _check_content(content: object, path: Path) -> None:
                 f"{path} has the key {key}, which names code to run; a configuration file cannot. "
                 f"Fix: leave {key} out."
             )
-    defaults = content.get("defaults")
-    for entry in defaults if isinstance(defaults, Sequence) else ():
-        words = [*entry] if isinstance(entry, Mapping) else [entry]
-        _check_default(str(words[0]) if words else "", path)
+    defaults = content.get("defaults", [])
+    if not isinstance(defaults, list):
+        raise _no_default(defaults, path)
+    for entry in defaults:
+        _check_default(entry, path)
 
 
-def _check_default(entry: str, path: Path) -> None:
-    """Refuse an entry of a defaults list that reaches below `hydra`, except to choose the launcher."""
-    group, _, package = entry.split()[-1].partition("@") if entry.split() else ("", "", "")
+def _check_default(entry: object, path: Path) -> None:
+    """Refuse what is no entry of a defaults list, or reaches below `hydra` other than to choose the launcher."""
+    pairs = [*entry.items()] if isinstance(entry, Mapping) else [(entry, None)]
+    word, choice = pairs[0] if len(pairs) == 1 else (None, None)
+    if not isinstance(word, str) or not word.split() or not _is_choice(choice):
+        raise _no_default(entry, path)
+    group, _, package = word.split()[-1].partition("@")
     parts = group.strip("/").split("/")
     is_hydra = parts[0] == "hydra" and parts[:2] != ["hydra", "launcher"]
     if is_hydra or "hydra" in re.split(r"[.:]", package):
         raise ConfigError(
-            f"{path} has '{entry}' in its defaults; of hydra's groups a configuration file may choose "
+            f"{path} has '{word}' in its defaults; of hydra's groups a configuration file may choose "
             "hydra/launcher alone. Fix: choose it on the command line."
         )
+
+
+def _no_default(given: object, path: Path) -> ConfigError:
+    return ConfigError(
+        f"{path} has {given!r} in its defaults; allowed: a list of NAME and GROUP: NAME. "
+        "Fix: defaults: [override /method: lora]."
+    )
+
+
+def _is_choice(value: object) -> bool:
+    names = value if isinstance(value, list) else [value]
+    return value is None or all(isinstance(name, str) for name in names)
 
 
 def _check_hydra(placed: object, path: Path) -> None:

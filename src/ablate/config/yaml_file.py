@@ -114,7 +114,7 @@ def _check_events(text: str, path: Path) -> None:
             seen.values += seen.sizes.get(str(event.anchor), 1)
         elif isinstance(event, yaml.ScalarEvent):
             seen.values += 1
-            _check_number(event, where)
+            _check_scalar(event, where)
             if event.anchor:
                 seen.sizes[event.anchor] = 1
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -135,8 +135,10 @@ def _check_events(text: str, path: Path) -> None:
             )
 
 
-def _check_number(event: yaml.ScalarEvent, where: str) -> None:
-    """Refuse a number so long that Python will not write it back; base 60 takes minutes to read, too."""
+def _check_scalar(event: yaml.ScalarEvent, where: str) -> None:
+    """Refuse text that cannot be written back, and numbers so long that Python will not; base 60 hangs, too."""
+    if any("\ud800" <= character <= "\udfff" for character in event.value):
+        raise ConfigError(f"{where} has half a surrogate pair. Fix: write the character itself.")
     is_plain = event.style is None or event.tag is not None
     if is_plain and len(event.value) > MAX_NUMBER_CHARACTERS and _NUMBER.fullmatch(event.value):
         raise ConfigError(

@@ -1,5 +1,6 @@
 """Everything a run needs apart from a model: data at hand, choices checked, the run's name known."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ from ablate.runner.identity import fingerprints, run_id
 from ablate.tasks.base import Task
 from ablate.tasks.load import load_suite
 
+# Room for the tables of a sweep's beginning.
+_ROOM_BYTES = 1 << 16
 _CLASSIFICATION: dict[str, ImageClassification] = {}
 _INSTRUCTIONS: dict[str, InstructionData] = {}
 _SUITES: dict[str, tuple[Task, ...]] = {}
@@ -159,8 +162,11 @@ def check_output(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # An empty file can be made on a full disk, too.
+            file.write(bytes(_ROOM_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise ConfigError(
             f"Output folder {folder} cannot be written ({error.strerror}). "

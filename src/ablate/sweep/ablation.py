@@ -64,7 +64,7 @@ def _check_key(config: DictConfig, key: object) -> None:
     if key not in known:
         match = nearest_key(str(key), known)
         hint = f" Did you mean '{match}'?" if match else ""
-        raise ConfigError(f"ablation.key is '{key}', which is no configuration key.{hint}")
+        raise ConfigError(f"ablation.key is {key!r}, which is no configuration key.{hint}")
 
 
 def _check_values(values: object, baseline: object) -> None:
