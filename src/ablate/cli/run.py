@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def run(arguments: list[str]) -> int:
     """
     with _exceptions_let_through() as wants_traceback, _terminated_like_interrupted():
         try:
-            _check_working_folder()
+            _check_folders()
             sys.argv = [sys.argv[0], *checked_arguments(arguments)]
             guard_config_files()
             main = hydra.main(
@@ -111,12 +112,19 @@ def _tell(text: str) -> None:
     print(f"ablate run: {one_line(text)}", file=sys.stderr)
 
 
-def _check_working_folder() -> None:
+def _check_folders() -> None:
+    """Refuse to start where there is no working folder, or none for temporary files, as on a full disk."""
     try:
         Path.cwd()
     except OSError as error:
         raise ConfigError(
             "The working folder does not exist any more. Fix: cd to one that does."
+        ) from error
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise ConfigError(
+            f"{error.strerror}. Fix: make room, or set TMPDIR to a folder."
         ) from error
 
 

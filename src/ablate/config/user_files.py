@@ -82,6 +82,12 @@ class FileConfigSource(file_config_source.FileConfigSource):
         if _is_shipped(self.path):
             return super().load_config(config_path)
         path = Path(self.path, self._normalize_file_name(config_path))
+        parts = PurePosixPath(config_path).parts
+        if parts[0] == "hydra" and parts[:2] != ("hydra", "launcher"):
+            raise ConfigError(
+                f"{path} is of a group of hydra's; a config folder may hold hydra/launcher alone. "
+                "Fix: remove the file, and give its values on the command line."
+            )
         if not path.exists():
             raise ConfigLoadError(f"Config not found : {path}")
         text = read_text(path)
@@ -160,6 +166,7 @@ def _check_content(content: object, path: Path) -> None:
         raise _no_default(defaults, path)
     for entry in defaults:
         _check_default(entry, path)
+    _check_hydra(content, path)
 
 
 def _check_default(entry: object, path: Path) -> None:
@@ -191,19 +198,20 @@ def _is_choice(value: object) -> bool:
 
 
 def _check_hydra(placed: object, path: Path) -> None:
-    """Check what a file sets below `hydra`, in its final place.
+    """Check what a file sets below `hydra`.
 
     Args:
-        placed: The file's content, under the package it is merged at.
+        placed: The file's content, or the same under the package it is merged at.
         path: The file, for messages.
     """
     if not isinstance(placed, Mapping) or "hydra" not in placed:
         return
     settings = placed["hydra"]
     if not isinstance(settings, Mapping) or set(settings) - {"launcher"}:
-        wrong = [f"hydra.{key}" for key in settings if key != "launcher"] if settings else []
+        keys = settings if isinstance(settings, Mapping) else ()
+        wrong = next((f"hydra.{key}" for key in keys if key != "launcher"), "hydra")
         raise ConfigError(
-            f"{path} sets {wrong[0] if wrong else 'hydra'}; below hydra a configuration file may set the "
+            f"{path} sets {wrong}; below hydra a configuration file may set the "
             "launcher's plain options alone. Fix: give it on the command line."
         )
     launcher = settings.get("launcher", {})
