@@ -171,6 +171,23 @@ def test_the_search_path_is_no_other_way_in(folder, capsys):
     assert "x.yaml sets hydra.callbacks" in capsys.readouterr().err
 
 
+TASK = "{source: lm-eval, kind: text, chance: 0, items: null, task: t, metric: acc, filter: none, shots: 0}"
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        f"{TASK[:-1]}, include_path: ., allow_task_code: true}}",
+        f"""${{oc.decode:"{TASK[:-1]}, include_path: '.', allow_task_code: true}}"}}""",
+    ],
+)
+def test_a_file_cannot_allow_the_code_of_a_task(folder, capsys, task):
+    task = task if task.startswith("{") else "'" + task.replace("'", "''") + "'"
+    folder({"tasks/mine.yaml": f"defaults: [tiny]\ntasks: {{own: {task}}}\n"})
+    assert run(["--config-dir", "my", "tasks=mine"]) == 2
+    assert "which lets a task run code; a file cannot" in capsys.readouterr().err
+
+
 def test_what_a_file_may_hold(folder, capsys):
     folder(
         {

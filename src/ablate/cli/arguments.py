@@ -8,7 +8,7 @@ from typing import NoReturn
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from ablate.config.errors import ConfigError
 from ablate.config.folder import config_folder, group_files
@@ -162,9 +162,8 @@ def _without_choice(override: Override, own: list[Path]) -> str:
 
 def _optional_groups() -> set[str]:
     """Return the groups that the shipped defaults leave without a choice; an ablation is in none."""
-    config = OmegaConf.load(config_folder() / "config.yaml")
-    assert isinstance(config, DictConfig)
-    entries = [entry for entry in config.defaults if OmegaConf.is_dict(entry)]
-    return {str(key) for entry in entries for key, value in entry.items() if value is None} | {
-        "ablation"
-    }
+    config = OmegaConf.to_container(OmegaConf.load(config_folder() / "config.yaml"))
+    assert isinstance(config, dict)
+    entries = [entry for entry in config["defaults"] if isinstance(entry, dict)]
+    unchosen = {str(key) for entry in entries for key, value in entry.items() if value is None}
+    return unchosen | {"ablation"}

@@ -54,10 +54,10 @@ def dispatch(arguments: list[str]) -> int:
         from ablate.cli.run import complete
 
         return complete(arguments)
-    from ablate.config.errors import unknown
+    from ablate.config.errors import one_line, unknown
 
     error = unknown("command", command, ["run", "list", "--help", "--version"])
-    print(f"ablate: {error}", file=sys.stderr)
+    print(f"ablate: {one_line(str(error))}", file=sys.stderr)
     return 2
 
 

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+from ablate.config.text import printable
+
 _LONGEST_WORD = 200
 
 
@@ -39,4 +41,4 @@ def one_line(text: str) -> str:
         word if len(word) <= _LONGEST_WORD else f"{word[:80]}...{word[-20:]}"
         for word in text.split()
     ]
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(words))
+    return printable(" ".join(words))

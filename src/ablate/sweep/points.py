@@ -13,6 +13,7 @@ from ablate.config.environment import check_environment
 from ablate.config.errors import ConfigError
 from ablate.config.reading import read_run_config
 from ablate.config.schema import AxisValue, RunConfig
+from ablate.config.schema.tasks import LmEvalTask
 from ablate.sweep.ablation import check_ablation
 
 Compose = Callable[[list[str]], DictConfig]
@@ -121,7 +122,21 @@ def _value_overrides(config: DictConfig, overrides: list[str]) -> list[list[str]
 
 
 def _point(overrides: list[str], compose: Compose) -> Point:
-    return Point(tuple(overrides), read_run_config(compose(overrides)))
+    config = read_run_config(compose(overrides))
+    _check_task_code(config, overrides)
+    return Point(tuple(overrides), config)
+
+
+def _check_task_code(config: RunConfig, overrides: list[str]) -> None:
+    """Refuse leave to run a task's code that comes from a configuration file: only a person may give it."""
+    given = [word.lstrip("+").partition("=")[0] for word in overrides]
+    for name, task in (config.tasks.tasks if config.tasks else {}).items():
+        key = f"tasks.tasks.{name}.allow_task_code"
+        if isinstance(task, LmEvalTask) and task.allow_task_code and key not in given:
+            raise ConfigError(
+                f"A configuration file sets {key}, which lets a task run code; a file cannot. "
+                f"Fix: read that code, then write {key}=true on the command line."
+            )
 
 
 def quoted(value: AxisValue | None) -> str:
