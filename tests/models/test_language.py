@@ -8,6 +8,8 @@ from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPTNeoXConfig,
     PhiConfig,
@@ -143,6 +145,17 @@ def test_a_language_model_with_another_output_is_refused(kind, build, message, t
         assemble(
             small.encoder("patches", tmp_path), small.model(language=str(tmp_path)), small.FP32, 0
         )
+
+
+def test_a_language_model_that_reads_what_comes_later_is_refused(tmp_path):
+    given = small.language(tmp_path)
+    sizes = {**SIZES, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 32}
+    config = Gemma3TextConfig(vocab_size=300, **sizes, **IDS, use_bidirectional_attention=True)
+    torch.manual_seed(0)
+    config.initializer_range = 1.0
+    Gemma3ForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(ConfigError, match=r"words depend on those that come after.*Fix:"):
+        assemble(small.encoder("patches", tmp_path), given, small.FP32, 0)
 
 
 def test_what_is_no_language_model_is_refused_before_loading(tmp_path):

@@ -24,7 +24,7 @@ from ablate.config.errors import ConfigError
 from ablate.models.check import check_parts
 from ablate.models.encoders.check import vision_config
 from ablate.models.loading import load_model
-from ablate.models.pretrained import VISION, skeleton
+from ablate.models.weights import VISION, skeleton
 
 
 def first_of(name):
@@ -405,6 +405,22 @@ def test_a_layout_of_the_hub_is_the_same_model(model_folder, tmp_path):
     )
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dropped("multi_modal_projector"), r"linear_1\.bias' is missing"),
+        (narrowed, r"is \[31, 32\] instead of \[32, 32\]"),
+        (added, r"layers\.2\.\S+' has no place in it"),
+        (first_of("vision_tower.pre_layrnorm.weight"), r"NaN or infinity in 'model\.vision_tower"),
+    ],
+)
+def test_loading_checks_again(change, message, model_folder, tmp_path):
+    """The files of a hub model are there only then."""
+    folder = damage.copy(model_folder, tmp_path / "m", damage.with_tensors(change))
+    with pytest.raises(ConfigError, match=message):
+        load_model(small.model(llava=str(folder)), small.FP32)
 
 
 def test_shards_are_the_same_model(model_folder, tmp_path, ablate_run):

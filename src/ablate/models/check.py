@@ -12,18 +12,10 @@ from ablate.models.encoders.check import vision_config
 from ablate.models.encoders.preprocessing import image_side, load_preprocessing
 from ablate.models.files import check_folder
 from ablate.models.kinds import check_language, check_pair
-from ablate.models.pretrained import (
-    CLIP,
-    LANGUAGE,
-    LLAVA,
-    VISION,
-    check_generation,
-    load_config,
-    load_tokenizer,
-    skeleton,
-)
+from ablate.models.pretrained import check_generation, load_config, load_tokenizer
 from ablate.models.settings import readable
 from ablate.models.vlm import VisionLanguageModel
+from ablate.models.weights import CLIP, LANGUAGE, LLAVA, VISION, skeleton
 
 _SAVE_AGAIN = "give a LLaVA whose tokenizer, preprocessing and config.json were saved together."
 

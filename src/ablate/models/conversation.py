@@ -20,25 +20,24 @@ _FIRST, _ANSWER = "What is this?", "It is this."
 _FIX = "Fix: set model.prompt, with <image> and {question} in it, and model.turn, with {question} in it."
 
 
+def named(model: ModelConfig) -> ModelConfig:
+    """Name a model that has no name after its folder, or the last part of its hub id."""
+    given = model.llava or model.language or "model"
+    name = Path(given).resolve().name if Path(given).is_dir() else given.rsplit("/", 1)[-1]
+    return replace(model, name=model.name or name or given)
+
+
 def resolved(model: ModelConfig) -> ModelConfig:
     """Fill in what a configuration leaves to the model: its name, its prompt and its turn.
 
     Raises:
         ConfigError: If the prompt is left to a chat template that there is not, or that cannot be used.
     """
-    name = model.name or _own_name(model)
+    model = named(model)
     if model.prompt is not None and model.turn is not None:
-        return replace(model, name=name)
+        return model
     prompt, turn = _from_template(model)
-    return replace(model, name=name, prompt=model.prompt or prompt, turn=model.turn or turn)
-
-
-def _own_name(model: ModelConfig) -> str:
-    """Return the name of a model's folder, or the last part of its hub id."""
-    given = model.llava or model.language or "model"
-    return (
-        Path(given).resolve().name if Path(given).is_dir() else given.rsplit("/", 1)[-1]
-    ) or given
+    return replace(model, prompt=model.prompt or prompt, turn=model.turn or turn)
 
 
 @lru_cache

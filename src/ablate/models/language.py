@@ -17,13 +17,8 @@ from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
 from ablate.models.compute import Compute
 from ablate.models.kinds import check_language
-from ablate.models.pretrained import (
-    LANGUAGE,
-    LLAVA,
-    load_config,
-    load_tokenizer,
-    load_weights,
-)
+from ablate.models.pretrained import load_config, load_tokenizer
+from ablate.models.weights import LANGUAGE, LLAVA, load_weights
 
 IMAGE_TOKEN = "<image>"
 

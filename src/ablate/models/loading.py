@@ -5,15 +5,13 @@ from ablate.models.compute import Compute
 from ablate.models.conversation import resolved
 from ablate.models.kinds import check_pair
 from ablate.models.pretrained import (
-    CLIP,
-    LLAVA,
     load_config,
     load_image_processor,
     load_tokenizer,
-    load_weights,
     quiet_transformers,
 )
 from ablate.models.vlm import VisionLanguageModel
+from ablate.models.weights import CLIP, LLAVA, load_weights
 
 
 def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:

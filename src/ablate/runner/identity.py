@@ -103,7 +103,7 @@ def given_settings(config: RunConfig, overrides: Sequence[str]) -> dict[str, Cel
 def _determining(config: RunConfig) -> dict[str, Any]:
     """Return the configuration without what is only said of results, and without where files lie."""
     determining = _drop(to_plain(config), *_NOT_DETERMINING)
-    _drop(determining["model"], "llava", "clip", "language", "revision")
+    _drop(determining["model"], "name", "llava", "clip", "language", "revision")
     for part in (determining["encoder"] or {}).get("parts", []):
         _drop(part, "source", "revision")
     _drop(determining["eval"], "batch_size")

@@ -14,7 +14,7 @@ from ablate.data.types import ImageClassification, InstructionData
 from ablate.methods.build import check_method
 from ablate.models.check import check_parts
 from ablate.models.compute import choose_compute
-from ablate.models.conversation import resolved
+from ablate.models.conversation import named, resolved
 from ablate.results.run_folder import RunFolder
 from ablate.runner.checks import (
     check_attention,
@@ -101,6 +101,7 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
         ConfigError: If the run could not be made.
     """
     choose_compute(config.device, config.precision)
+    config = replace(config, model=named(config.model))
     check_recipe(config)
     check_training(config)
     check_method(config.method, config.loss)

@@ -25,7 +25,7 @@ def causal_language_model(vlm: VisionLanguageModel) -> PreTrainedModel:
     # The shared output layer stays the vision-language model's own, tied there or not.
     config.tie_word_embeddings = False
     with torch.device("meta"):
-        causal: PreTrainedModel = AutoModelForCausalLM.from_config(config)
+        causal: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     setattr(causal, causal.base_model_prefix, vlm.llava.model.language_model)
     causal.set_output_embeddings(cast("nn.Module", vlm.llava.lm_head))
     unfilled = [name for name, parameter in causal.named_parameters() if parameter.is_meta]

@@ -7,7 +7,7 @@ from ablate.config.schema.encoders import EncoderConfig, EncoderPart
 from ablate.models.encoders.check import vision_config
 from ablate.models.encoders.configuration import SequenceEncoderConfig
 from ablate.models.encoders.sequence import SequenceEncoder, without_pooler
-from ablate.models.pretrained import VISION, load_weights
+from ablate.models.weights import VISION, load_weights
 
 
 def load_encoder(config: EncoderConfig, built_from: SequenceEncoderConfig) -> SequenceEncoder:
