@@ -59,7 +59,10 @@ WORDS = {
     "group twice": (["method=lora", "method=lorsu"], "-m method=lora,lorsu"),
     "key twice": (["train.epochs=1", "train.epochs=2"], "train.epochs is given twice"),
     "ablation twice": ([RANK, "+ablation=heads"], "-m +ablation=rank,heads"),
-    "model null": (["model=null"], "model is null, but every run needs one. Available: language, llava"),
+    "model null": (
+        ["model=null"],
+        "model is null, but every run needs one. Available: language, llava",
+    ),
     "method null": (["method=null"], "Available: adalora"),
     "data null": (["data=null"], "Available: digits"),
     "train null": (["train=null"], "train is null"),
