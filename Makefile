@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-# Idle threads sleep instead of spinning, as in the command itself: a busy core would slow the tests down tenfold.
+# Waiting threads sleep instead of spinning, as in the command itself: a busy core would slow the tests down tenfold.
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
