@@ -7,11 +7,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
 
-# Idle threads sleep instead of spinning, as in the command itself: a busy core would slow the tests down tenfold.
+# Waiting threads sleep instead of spinning, as in the command itself: a busy core would slow the tests down tenfold.
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help rank smoke test numerical lint format types check tiny
+.PHONY: help rank smoke test numerical numerical-native numerical-avx2 numerical-plain lint format types check tiny
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,9 +33,14 @@ test: $(READY)  ## run the tests
 
 # One thread and other instruction sets stand for other processors: sums are then added up in another order.
 numerical: $(READY)  ## run the tests that compare floats as other processors would
+	$(MAKE) --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) numerical-native numerical-avx2 numerical-plain
+
+numerical-avx2: export ATEN_CPU_CAPABILITY = avx2
+numerical-plain: export ATEN_CPU_CAPABILITY = default
+numerical-plain: export MKL_CBWR = COMPATIBLE
+numerical-plain: export ONEDNN_MAX_CPU_ISA = SSE41
+numerical-native numerical-avx2 numerical-plain:
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m numerical
-	OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=avx2 $(BIN)/pytest -m numerical
-	OMP_NUM_THREADS=1 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE $(BIN)/pytest -m numerical
 
 lint: $(READY)  ## check style, docstrings and formatting
 	$(BIN)/ruff check .

@@ -19,8 +19,6 @@ from ablate.models.encoders.check import sequence_config
 from ablate.models.encoders.preprocessing import normalisation
 from ablate.models.encoders.weights import load_encoder
 
-pytestmark = pytest.mark.numerical
-
 NAMES = (*small.KINDS, "siglip+dinov2")
 
 
