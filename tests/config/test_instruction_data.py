@@ -33,6 +33,7 @@ def test_both_kinds_are_read():
     ("overrides", "words"),
     [
         (["data=shapes-instruct", "data.scenes=0"], ["data.scenes is 0"]),
+        (["data=shapes-instruct", "data.scenes=1048577"], ["data.scenes is 1048577", "1048576"]),
         (["data=shapes-instruct", "data.text_share=1"], ["data.text_share is 1", "less than 1"]),
         (["data=shapes-instruct", "data.objects=[1,5]"], ["data.objects.1 is 5", "4"]),
         (["data=shapes-instruct", "data.styles=[]"], ["data.styles", "at least one item"]),

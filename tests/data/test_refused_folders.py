@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -245,5 +246,7 @@ def test_what_may_not_be_read_is_named(path, ablate_run, capsys, tmp_path):
 def test_odd_names_that_can_be_shown_are_kept(tmp_path, ablate_run):
     for name in ("a\nb", "c\x1b[31m", "=1+1"):
         fill(tmp_path / "data" / name, 4)
-    code, _ = ablate_run("data=imagefolder", f"data.path={tmp_path / 'data'}", "data.shots=1")
+    words = ["data=imagefolder", f"data.path={tmp_path / 'data'}", "data.shots=1"]
+    code, outputs = ablate_run(*words, "seed=2147483647")
     assert code == 0
+    assert pd.read_csv(outputs / "run" / "results.csv")["seed"].tolist() == [2147483647]

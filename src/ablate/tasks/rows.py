@@ -16,7 +16,7 @@ from PIL import Image
 
 from ablate.config.errors import ConfigError, unknown
 from ablate.config.schema.tasks import RowsData
-from ablate.config.text import is_text, printable
+from ablate.config.text import printable
 from ablate.data.decoding import read_rgb
 from ablate.data.image_files import below, checked_digest, digests
 from ablate.tasks.tables import read_table
@@ -186,8 +186,8 @@ def check_items(task: str, asked: Iterable[tuple[str, str]]) -> None:
         asked: Id and question of every item.
 
     Raises:
-        ConfigError: If two ids are equal, so that their rows could not be told apart, or a text
-            cannot be written or stands for an image.
+        ConfigError: If two ids are equal, so that their rows could not be told apart, or a question
+            holds an image token.
     """
     seen: set[str] = set()
     for id_, question in asked:
@@ -197,11 +197,11 @@ def check_items(task: str, asked: Iterable[tuple[str, str]]) -> None:
                 f" tasks.tasks.{task}.columns.id=<a column that differs>, null to number the rows."
             )
         seen.add(id_)
-        if not is_text(id_ + question) or _IMAGE_TOKEN in question:
+        if _IMAGE_TOKEN in question:
             raise ConfigError(
                 f"The question of item '{printable(id_)}' of task '{task}' is"
-                f" '{printable(question):.60}', which holds '{_IMAGE_TOKEN}' or half a character."
-                " Fix: mend or remove it."
+                f" '{printable(question):.60}', where '{_IMAGE_TOKEN}' would stand for a second image."
+                " Fix: write it in another way, or remove the item."
             )
 
 

@@ -47,6 +47,12 @@ def test_every_image_has_one_conversation_and_the_share_has_none(data):
     assert Counter(id_.split("-")[0] for id_ in data.images.ids) == {"filled": 301, "textured": 300}
 
 
+def test_the_largest_seed_has_its_own_words(data):
+    largest = load_instructions(_config(seed=2**31 - 1))
+    texts = [{i.turns for i in d.conversations if i.image is None} for d in (data, largest)]
+    assert len(texts[0] & texts[1]) < len(texts[1]) / 2
+
+
 def test_images_are_the_scenes_in_their_style(data):
     for number, (style, first, n) in enumerate([("filled", 0, 301), ("textured", 301, 300)]):
         stream = f"instruct-3-{number}"

@@ -11,6 +11,7 @@ from ablate.config.schema.fields import (
     OpenFraction,
     PositiveFloat,
     PositiveInt,
+    Scenes,
     Scoring,
     Template,
 )
@@ -103,7 +104,7 @@ class ShapesInstructData:
     kind: Literal["shapes-instruct"]
     name: str
     styles: Annotated[tuple[str, ...], Field(min_length=1)]
-    scenes: PositiveInt
+    scenes: Scenes
     objects: Annotated[
         tuple[Annotated[int, Field(ge=1, le=4, strict=True)], ...], Field(min_length=1)
     ]

@@ -7,10 +7,15 @@ from pydantic import ConfigDict, Field
 CLOSED = ConfigDict(extra="forbid")
 
 Switch = Annotated[bool, Field(strict=True)]
-PositiveInt = Annotated[int, Field(gt=0, strict=True)]
-NonNegativeInt = Annotated[int, Field(ge=0, strict=True)]
-# Generators of random numbers take seeds of 32 bits.
-Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+# A seed times 2**32 has to fit an index of 64 bits (ablate.data.instructions.shapes_mix); torch takes no longer seed.
+_END = 2**31
+PositiveInt = Annotated[int, Field(gt=0, lt=_END, strict=True)]
+NonNegativeInt = Annotated[int, Field(ge=0, lt=_END, strict=True)]
+Seed = NonNegativeInt
+# More than any layer's width; a pair of factors takes rank * (inputs + outputs) scalars.
+Rank = Annotated[int, Field(gt=0, le=2**16, strict=True)]
+# 3 KB each, drawn before any model is loaded and held in memory.
+Scenes = Annotated[int, Field(gt=0, le=2**20, strict=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]

@@ -14,6 +14,7 @@ from ablate.config.schema.fields import (
     OpenFraction,
     PositiveFloat,
     PositiveInt,
+    Rank,
     Switch,
 )
 
@@ -97,7 +98,7 @@ class LoraMethod(_Trained):
     """
 
     name: Literal["lora", "lora-l", "lora-f"]
-    rank: PositiveInt
+    rank: Rank
     alpha: PositiveFloat
     target_modules: TargetModules
 
@@ -180,7 +181,7 @@ class _Lorsu(_Trained):
         selection: What heads and entries are ranked by.
     """
 
-    rank: PositiveInt
+    rank: Rank
     alpha: PositiveFloat
     top_k_heads: NonNegativeInt
     sparsity: Fraction

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from ablate.config.schema.fields import CLOSED, Fraction, PositiveInt, Scoring, Switch
+from ablate.config.schema.fields import CLOSED, Fraction, PositiveInt, Scenes, Scoring, Switch
 
 Draw = Literal["development", "test"]
 Chance = Annotated[float, Field(ge=0, lt=1)]
@@ -46,6 +46,7 @@ class ShapesTask(_Task):
     question: Literal["shape", "colour", "size", "texture", "count", "place"]
     style: str
     objects: Annotated[tuple[Annotated[int, Field(ge=1, le=4)], ...], Field(min_length=1)]
+    items: Scenes | None
     draw: Draw
     scoring: Scoring
 
