@@ -11,7 +11,6 @@ Switch = Annotated[bool, Field(strict=True)]
 _END = 2**31
 PositiveInt = Annotated[int, Field(gt=0, lt=_END, strict=True)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=_END, strict=True)]
-Seed = NonNegativeInt
 # More than any layer's width; a pair of factors takes rank * (inputs + outputs) scalars.
 Rank = Annotated[int, Field(gt=0, le=2**16, strict=True)]
 # 3 KB each, drawn before any model is loaded and held in memory.

@@ -12,12 +12,12 @@ from ablate.config.schema.fields import (
     Fraction,
     LossName,
     NonNegativeFloat,
+    NonNegativeInt,
     OpenFraction,
     PositiveFloat,
     PositiveInt,
     Precision,
     Scoring,
-    Seed,
     Switch,
 )
 from ablate.config.schema.methods import MethodConfig
@@ -66,7 +66,7 @@ class EvalConfig:
 
     batch_size: PositiveInt
     n_options: Annotated[int, Field(ge=2, le=26, strict=True)]
-    seed: Seed
+    seed: NonNegativeInt
     max_new_tokens: PositiveInt
 
 
@@ -177,8 +177,8 @@ class RunConfig:
     train: TrainConfig
     eval: EvalConfig
     tasks: SuiteConfig | None
-    seed: Seed
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] | None
+    seed: NonNegativeInt
+    seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None
     name: str
     output_dir: str
     force: Switch
