@@ -28,8 +28,9 @@ rank: $(READY)  ## run the rank ablation on the tiny model
 smoke: $(READY)  ## two values, one seed: the whole path from command to CSV in under a minute
 	$(BIN)/ablate run +ablation=rank 'ablation.values=[8,64]' 'seeds=[0]' name=smoke force=true
 
+# One process for every core, each with one thread: twice as fast on two cores as one process with two.
 test: $(READY)  ## run the tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
 
 # One thread and other instruction sets stand for other processors: sums are then added up in another order.
 numerical: $(READY)  ## run the tests that compare floats as other processors would

@@ -162,9 +162,9 @@ BAD = {
 def test_bad_input_is_one_line_before_any_model(instruct, capsys, words, line):
     code, outputs = instruct(
         "+ablation=encoder",
-        "ablation.key=seed",
-        "ablation.values=[0]",
-        *["ablation.baseline=0", "seeds=null"],
+        "ablation.key=train.learning_rate",
+        "ablation.values=[0.001]",
+        *["ablation.baseline=0.001", "seeds=null"],
         *words,
     )
     error = capsys.readouterr().err.strip()
@@ -175,8 +175,7 @@ def test_bad_input_is_one_line_before_any_model(instruct, capsys, words, line):
 
 @pytest.mark.usefixtures("instruct")
 def test_instructions_need_a_suite(capsys, tmp_path):
-    words = ["ablation.key=seed", "ablation.values=[0]", "ablation.baseline=0", "seeds=null"]
-    assert run(["+ablation=encoder", *words, "~tasks", f"output_dir={tmp_path}"]) == 2
+    assert run(["+ablation=encoder", "~tasks", f"output_dir={tmp_path}"]) == 2
     assert "Fix: tasks=tiny" in capsys.readouterr().err
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hydra.core.plugins import Plugins
 from safetensors.torch import load_file
+from tests.conftest import instead
 from transformers import CLIPModel, LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
 
 from ablate.runner.restore import restore
@@ -132,8 +133,8 @@ def test_seeds_share_a_configuration(ablate_run, capsys):
 
 
 def test_an_ablations_metrics_and_baseline_make_its_table(ablate_run, capsys):
-    words = [*ABLATION, "ablation.metrics=[peak_memory_bytes,accuracy]", "ablation.baseline=4"]
-    _, outputs = ablate_run(*words)
+    words = ["ablation.metrics=[peak_memory_bytes,accuracy]", "ablation.baseline=4"]
+    _, outputs = ablate_run(*instead(ABLATION, words))
     shown = capsys.readouterr().out
     assert "How does the rank" in shown
     header = next(line for line in shown.splitlines() if line.strip().startswith("method.rank"))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from tests.conftest import instead
 
 from ablate.cli.run import run
 
@@ -113,7 +114,7 @@ def task_words(tmp_path: Path, data: Path, *words: str) -> list[str]:
     )
     folder = f"tasks.tasks.one.data.image_folder={tmp_path / 'images'}"
     config = ["--config-dir", str(tmp_path / "configs"), "tasks=own"]
-    return [*config, f"tasks.tasks.one.data.path={data}", folder, *words]
+    return [*config, f"tasks.tasks.one.data.path={data}", *instead([folder], words)]
 
 
 def rows_of(images: Path) -> Rows:
