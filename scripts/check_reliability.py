@@ -209,18 +209,16 @@ def left_over(outputs: Path) -> list[str]:
     ]
 
 
-def damage(outputs: Path, draw: random.Random) -> str:
-    """Damage one file of a sweep that has ended; return what was done."""
-    whole = draw.random() < len(SWEEP_DAMAGES) / (len(DAMAGES) + len(SWEEP_DAMAGES))
-    if whole:
-        what, place, act = draw.choice(SWEEP_DAMAGES)
-        path = outputs / place
-    else:
-        what, place, act = draw.choice(DAMAGES)
-        path = draw.choice(sorted((outputs / "rank" / "runs").glob("*/"))) / place
-    if path.exists() and not (path.is_dir() and act in (_to_folder, _cut, _flip)):
-        act(path)
-    return what
+def damage(outputs: Path, draw: random.Random, n: int) -> list[str]:
+    """Damage `n` runs of a sweep that has ended, or `n - 1` and a file of the whole sweep; return what was done."""
+    folders = sorted((outputs / "rank" / "runs").glob("*/"))
+    acts = [(folder, *draw.choice(DAMAGES)) for folder in draw.sample(folders, n)]
+    if draw.random() < n * len(SWEEP_DAMAGES) / (len(DAMAGES) + len(SWEEP_DAMAGES)):
+        acts[-1] = (outputs, *draw.choice(SWEEP_DAMAGES))
+    for folder, _, name, act in acts:
+        if (folder / name).exists():
+            act(folder / name)
+    return [what for _, what, *_ in acts]
 
 
 def main() -> int:
@@ -254,7 +252,7 @@ def main() -> int:
         print(f"{killed} kills; {finished} sweeps came through in between and were begun anew")
         run_in_child(words)
         for _ in range(given.damages // 2):
-            done = [damage(rough, draw), damage(rough, draw)]
+            done = damage(rough, draw, 2)
             code, output = run_in_child(words)
             if code or "Traceback" in output:
                 print(f"after {done}: exit code {code}\n{output}")
