@@ -1,6 +1,6 @@
 """Kill a sweep over and over, damage what it left, then call it once: its rows must be those of an undisturbed one.
 
-    python scripts/check_reliability.py                       100 kills and 50 damages, about 10 minutes on 2 cores
+    python scripts/check_reliability.py                       100 kills and 50 damages, about 12 minutes on 2 cores
     python scripts/check_reliability.py --kills 10 --damages 5
 
 A kill is SIGKILL at a random moment among all those at which the sweep touches a file: an audit hook of the
