@@ -1,13 +1,7 @@
 """The columns of the CSV files, in their order; results.csv gains one for every key that runs differ in."""
 
-COLUMNS = (
-    "run_id",
-    "ablation",
-    "axis",
-    "value",
-    "seed",
-    "status",
-    "error",
+# The settings that have a column in every sweep.
+SETTING_COLUMNS = (
     "model",
     "encoder",
     "encoder_frozen",
@@ -19,6 +13,16 @@ COLUMNS = (
     "rank",
     "top_k_heads",
     "sparsity",
+)
+COLUMNS = (
+    "run_id",
+    "ablation",
+    "axis",
+    "value",
+    "seed",
+    "status",
+    "error",
+    *SETTING_COLUMNS,
     "accuracy",
     "accuracy_before",
     "target_improvement",

@@ -5,25 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from ablate.results.columns import SETTING_COLUMNS
 from ablate.results.record import RunRecord, SuiteRecord, TaskResult
 from ablate.results.stability import judge, stable_score, task_numbers
 
 KINDS = ("vision", "text")
 # What tells points apart where a record does not say which point it belongs to.
-_SETTINGS = (
-    "value",
-    "model",
-    "encoder",
-    "encoder_frozen",
-    "method",
-    "loss",
-    "data",
-    "shots",
-    "sessions",
-    "rank",
-    "top_k_heads",
-    "sparsity",
-)
+_SETTINGS = ("value", *SETTING_COLUMNS)
 
 
 def stable_scores(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablate.results.columns import COLUMNS
+from ablate.results.columns import COLUMNS, SETTING_COLUMNS
 from ablate.results.record import AblationRecord, Cell
 
 # What is shown where no ablation says what is of interest.
@@ -19,21 +19,7 @@ METRICS = (
     "vision_stable_score",
     "text_stable_score",
 )
-_SETTINGS = (
-    "model",
-    "encoder",
-    "encoder_frozen",
-    "method",
-    "loss",
-    "data",
-    "shots",
-    "sessions",
-    "rank",
-    "top_k_heads",
-    "sparsity",
-    "precision",
-    "model_source",
-)
+_SETTINGS = (*SETTING_COLUMNS, "precision", "model_source")
 # Other names of what has a column of its own.
 _ALIASES = {
     "method.rank": "rank",
