@@ -155,6 +155,7 @@ BAD = {
     "Did you mean 'o_proj'": ["encoder=tiny-vit", "method=lora"],
     "has 4 heads": ["method=lorsu", "method.top_k_heads=5"],
     "no image encoder of its own": ["~encoder"],
+    "leaves no conversation of 'shapes-instruct' an answer": ["data.max_tokens=18"],
 }
 
 

@@ -13,11 +13,14 @@ from ablate.config.schema import (
     RunConfig,
     SpuMethod,
 )
+from ablate.data.types import InstructionData
 from ablate.methods.targets import check_targets
 from ablate.models.encoders.check import encoder_facts
 from ablate.models.encoders.skeleton import encoder_skeleton
 from ablate.models.kinds import check_language, check_pair, check_toy, n_attention_heads
+from ablate.models.pretrained import load_tokenizer
 
+_TOKENS_AT_A_SEAM = 2
 _LANGUAGE_METHODS = "frozen, lora-l, full-l"
 
 
@@ -210,3 +213,26 @@ def check_names(config: RunConfig) -> None:
                 f"controls.{key}.name is '{control.name}', as of another data set of the run. "
                 f"Fix: controls.{key}.name=<a name of its own>, or ~data@controls.{key}."
             )
+
+
+def check_room(config: RunConfig, instructions: InstructionData, max_tokens: int) -> None:
+    """Check that some conversation has an answer within the tokens that are read of it.
+
+    The prompt is encoded without its image, whose tokens are counted; that may be off by a token or two where they
+    meet, so the exact count is left to the loss.
+
+    Raises:
+        ConfigError: If none has.
+    """
+    model = config.model
+    n_image_tokens = 0 if config.encoder is None else encoder_facts(config.encoder).n_tokens
+    tokenizer = load_tokenizer(str(model.language or model.llava), model.revision)
+    for item in instructions.conversations:
+        prompt = str(model.prompt).replace("<image>", "").replace("{question}", item.turns[0][0])
+        n_tokens = len(tokenizer(prompt)["input_ids"]) - _TOKENS_AT_A_SEAM
+        if n_tokens + (item.image is not None) * n_image_tokens < max_tokens:
+            return
+    raise ConfigError(
+        f"data.max_tokens is {max_tokens}, which leaves no conversation of '{instructions.name}' an answer; an image "
+        f"takes {n_image_tokens} of them. Fix: raise data.max_tokens."
+    )

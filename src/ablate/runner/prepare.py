@@ -22,6 +22,7 @@ from ablate.runner.checks import (
     check_model,
     check_names,
     check_recipe,
+    check_room,
     check_training,
 )
 from ablate.runner.identity import fingerprints, run_id
@@ -116,6 +117,7 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     tasks = _suite(config.tasks) if config.tasks else ()
     if isinstance(config.data, InstructionDataConfig):
         instructions = _instructions(config.data)
+        check_room(config, instructions, config.data.max_tokens)
         contents = fingerprints(config, {"data": instructions.fingerprint}, tasks)
         folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, contents))
         return InstructionRun(
