@@ -11,7 +11,7 @@ READY = $(VENV)/ready
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help rank smoke test numerical numerical-native numerical-avx2 numerical-plain lint format types check tiny
+.PHONY: help rank smoke test numerical numerical-avx2 numerical-plain lint format types check tiny
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,17 +30,18 @@ smoke: $(READY)  ## two values, one seed: the whole path from command to CSV in 
 
 # One process for every core, each with one thread: twice as fast on two cores as one process with two.
 test: $(READY)  ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=auto --dist=worksteal
 
-# One thread and other instruction sets stand for other processors: sums are then added up in another order.
+# Other instruction sets stand for other processors: sums are then added up in another order. `make test` runs the
+# native one.
 numerical: $(READY)  ## run the tests that compare floats as other processors would
-	$(MAKE) --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) numerical-native numerical-avx2 numerical-plain
+	$(MAKE) --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) numerical-avx2 numerical-plain
 
 numerical-avx2: export ATEN_CPU_CAPABILITY = avx2
 numerical-plain: export ATEN_CPU_CAPABILITY = default
 numerical-plain: export MKL_CBWR = COMPATIBLE
 numerical-plain: export ONEDNN_MAX_CPU_ISA = SSE41
-numerical-native numerical-avx2 numerical-plain:
+numerical-avx2 numerical-plain:
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m numerical
 
 lint: $(READY)  ## check style, docstrings and formatting

@@ -1,7 +1,7 @@
 """Compare one training step of LoRSU with its dense formulation, with LoRA and with the floor.
 
 Every contender adapts its own copy of one random CLIP tower, at the width of CLIP ViT-L/14-336 but
-of fewer blocks, and takes its steps on the same batch in turns, so that a machine's moods fall on
+of fewer blocks, and takes its steps on the same batch alternately, so that a machine's fluctuations fall on
 all alike. The time ratio is the median over rounds of a contender's time over the floor's in the
 same round.
 

@@ -1,4 +1,4 @@
-"""Build a LLaVA with every real image encoder at full size, train one step of it and ask it one question, on the CPU.
+"""Build a LLaVA with every real image encoder at full size, train it for a step and evaluate a question, on the CPU.
 
 The weights are random and the language model has two layers, so nothing is downloaded: this checks
 that the encoders of configs/encoder fit, in width, depth, tokens and memory, not what they see. The
@@ -146,7 +146,7 @@ def write_language(folder: Path) -> ModelConfig:
 
 
 def check(name: str, folder: Path, blocks: int | None = None) -> dict[str, Any]:
-    """Build, train one step, ask one question.
+    """Build, train one step, evaluate one question.
 
     Args:
         name: A shipped encoder file.

@@ -23,15 +23,15 @@ from transformers import (
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from ablate.cli.run import run
+from ablate.models.saving import save_model
 from ablate.models.vlm import VisionLanguageModel
-from ablate.runner.saving import save_model
 
 _CORPUS = [
     "USER: <image> what shape is there? ASSISTANT: a red circle, a blue square, a small triangle",
     "Answer with the option's letter from the given choices directly. A. B. C. D. E.",
 ]
 _IMAGE_SIZE_PX = 16
-# How a random model is asked and trained: it has no chat template, and real recipes are too gentle for it.
+# How a random model is prompted and trained: it has no chat template, and real recipes are too gentle for it.
 OWN_WORDS = (
     "model=llava",
     "train=tiny",

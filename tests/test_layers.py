@@ -13,13 +13,15 @@ LAYERS = (
     "cli",
     "sweep",
     "runner",
+    "recipes",
     "training",
     "methods",
-    "tasks",
     "evaluation",
-    "data",
     "models",
     "results",
+    "telemetry",
+    "world",
+    "data",
     "config",
 )
 

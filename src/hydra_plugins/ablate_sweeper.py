@@ -1,7 +1,7 @@
 """Hydra looks for sweepers in this namespace package only; ours lives in `ablate.sweep`."""
 
-from ablate.sweep.sweeper import PointSweeper
+from ablate.sweep.sweeper import AblationSweeper
 
 
-class AblateSweeper(PointSweeper):
+class AblateSweeper(AblationSweeper):
     """Expand ablations into runs and hand them to the chosen launcher."""

@@ -21,6 +21,7 @@ ablation:
 """
 FILE = HEADER + ABLATION
 RANK = "+ablation=rank"
+GROUPS_OF_7 = ("~method.options.d_initial", "+method.options.group_size=7")
 
 
 def ablation(**changed: str) -> str:
@@ -41,8 +42,8 @@ WORDS = {
     "unknown flag": (["--foo"], "There is no flag '--foo'"),
     "unknown short flag": (["-x"], "There is no flag '-x'"),
     "flag without its value": (["--config-dir"], "expected one argument"),
-    "no folder": (["--config-dir", "nope"], "--config-dir is 'nope', which is no folder"),
-    "no folder, joined": (["--config-dir=nope"], "which is no folder"),
+    "no folder": (["--config-dir", "nope"], "--config-dir is 'nope', which is not a folder"),
+    "no folder, joined": (["--config-dir=nope"], "which is not a folder"),
     "no such thing to show": (["--cfg", "foo"], "choose from"),
     "resolve nothing": (["--resolve"], "--resolve"),
     "two commands": (["--cfg", "job", "-m"], "Only one of"),
@@ -51,8 +52,8 @@ WORDS = {
     "no primary config": (["--config-name", "nope"], "nope"),
     "no value": (["method.rank"], "KEY=VALUE"),
     "no key": (["=5"], "KEY=VALUE"),
-    "open list": (["seeds=[0"], "is not understood"),
-    "open quote": (["name='a"], "is not understood"),
+    "open list": (["seeds=[0"], "cannot be parsed"),
+    "open quote": (["name='a"], "cannot be parsed"),
     "not in the grammar": (["name=é"], "quotes"),
     "no function": (["train.epochs=foo(3)"], "foo"),
     "no choice": (["-m", "train.epochs=choice()"], "choice"),
@@ -81,13 +82,13 @@ WORDS = {
     "launcher by hand": (["hydra.launcher._target_=foo.bar"], "foo.bar"),
     "logging no mapping": (["hydra.job_logging=5"], "hydra.job_logging=5"),
     "verbosity": (["hydra.verbose=5.5"], "Fix"),
-    "search path": (["hydra.searchpath=[file:///nope]"], "which is no folder"),
+    "search path": (["hydra.searchpath=[file:///nope]"], "which is not a folder"),
     "search path no list": (["hydra.searchpath=5"], "list of strings"),
     "glob matches nothing": (["-m", "method=glob(lorz*)"], "matches nothing"),
     "empty range": (["-m", "method.rank=range(5,1)"], "matches nothing"),
     "endless sweep": (["-m", "seed=range(0,100000000)"], "more than 10000 runs"),
     "interval": (["-m", "method.rank=interval(1,2)"], "INTERVAL_SWEEP"),
-    "path up": (["+ablation=../ablation/rank"], "leads out of the config folders"),
+    "path up": (["+ablation=../ablation/rank"], "is outside the config folders"),
     "path from the root": (["+ablation=/tmp/x"], "Unknown ablation"),
     "surrogate": (["+ablation=caf\udce9"], "not UTF-8"),
     "NUL": (["+ablation=a\0b"], "NUL"),
@@ -121,11 +122,33 @@ WORDS = {
     "ablation out of a mapping": (["+ablation={a:1}"], "ablation"),
     "ablation by key": (["+ablation.x=1"], "ablation.key is None"),
     "no plus": (["ablation=rank"], "+ablation"),
+    "peft type misspelt": (["method=vera", "method.peft_type=VEAR"], "Did you mean 'VERA'"),
+    "peft type for prompts": (
+        ["method=vera", "method.peft_type=PREFIX_TUNING"],
+        "wraps no layers that it could be merged into",
+    ),
+    "peft option misspelt": (
+        ["method=vera", "+method.options.d_inital=0.1"],
+        "Unknown option in method.options 'd_inital'. Did you mean 'd_initial'",
+    ),
+    "peft option of another type": (
+        ["method=vera", "method.options.d_initial=high"],
+        "method.options.d_initial is 'high'; allowed: a valid number",
+    ),
+    "peft option that fits no layer": (
+        ["method=vera", "method.peft_type=ROAD", "method.rank=null", *GROUPS_OF_7],
+        "peft refuses method 'vera' (ROAD)",
+    ),
+    "layer of the language model": (
+        ["method=lora-l", "method.target_modules.language_model=[q_prj]"],
+        "Did you mean 'q_proj'",
+    ),
+    "blocks of the language model": (["method=lorsu-l", "method.blocks=9"], "has only 3"),
     "values twice": ([RANK, "ablation.values=[8,8]"], "ablation.values has 8 twice"),
     "values alike": ([RANK, "ablation.values=[8,8.0]"], "ablation.values has 8.0 twice"),
     "values of two kinds": (
         [RANK, "ablation.values=[1,true]", "ablation.baseline=1"],
-        "switches alone or none",
+        "true and false only, or neither",
     ),
     "null value": ([RANK, "ablation.values=[8,null]"], "ablation.values has None"),
     "list value": ([RANK, "ablation.values=[8,[9]]"], "ablation.values has [9]"),
@@ -136,7 +159,10 @@ WORDS = {
         "not among the values",
     ),
     "unknown metric": ([RANK, "ablation.metrics=[acuracy]"], "Did you mean 'accuracy'"),
-    "metric no number": ([RANK, "ablation.metrics=[status]"], "no number of results.csv"),
+    "metric no number": (
+        [RANK, "ablation.metrics=[status]"],
+        "not a numeric column of results.csv",
+    ),
     "no metric": ([RANK, "ablation.metrics=[]"], "ablation.metrics is []"),
     "environment in a name": (["name=${oc.env:HOME}"], "name takes its value from the environment"),
     "environment in a seed": (["seeds=${oc.env:HOME}"], "seeds takes its value"),
@@ -153,7 +179,7 @@ FILES = {
     "set": (FILE + "train: !!set {a, b}\n", "line 13, has the tag !!set"),
     "unknown tag": (FILE + "train: !foo bar\n", "has the tag !foo"),
     "python tag": (FILE + "train: !!python/object/apply:os.getcwd []\n", "has the tag"),
-    "defaults name itself": ("defaults: [x]\n", "leads back to itself"),
+    "defaults name itself": ("defaults: [x]\n", "refers to itself"),
     "anchor in itself": ("a: &a [*a]\n", "refers to itself by *a"),
     "anchor in its mapping": ("a: &a {b: *a}\n", "refers to itself by *a"),
     "billion laughs": (laughs(10), "its aliases counted"),
@@ -180,8 +206,8 @@ FILES = {
     "no header": (ABLATION, "'# @package _global_' as its first line"),
     "ablation is a text": (HEADER + "ablation: rank\n", "ablation is 'rank'"),
     "ablation is a list": (HEADER + "ablation: [rank]\n", "ablation is ['rank']"),
-    "ablation is null": (HEADER + "ablation: null\n", "brings no ablation"),
-    "no ablation": (HEADER + "seeds: [0]\n", "brings no ablation"),
+    "ablation is null": (HEADER + "ablation: null\n", "defines no ablation"),
+    "no ablation": (HEADER + "seeds: [0]\n", "defines no ablation"),
     "missing default": (FILE + "defaults: [nope]\n", "There is no config 'ablation/nope'"),
     "default of two": (FILE + "defaults: [{a: b, c: d}]\n", "in its defaults"),
     "default is a number": (FILE + "defaults: [{a: 1}]\n", "in its defaults"),
@@ -255,7 +281,7 @@ def test_two_files_whose_defaults_name_each_other(refused, tmp_path):
     folder.mkdir(parents=True)
     (folder / "x.yaml").write_text("defaults: [y]\n")
     (folder / "y.yaml").write_text("defaults: [x]\n")
-    assert "leads back to itself" in refused("--config-dir", "my", "+ablation=x")
+    assert "refers to itself" in refused("--config-dir", "my", "+ablation=x")
 
 
 def test_a_shipped_config_is_not_taken_for_a_users_of_the_same_name(refused, tmp_path):

@@ -90,7 +90,7 @@ def test_a_working_folder_that_is_gone_is_one_line(tmp_path):
         cwd=folder,
         check=False,
     )
-    refused(done, b"The working folder does not exist any more")
+    refused(done, b"The working folder no longer exists")
 
 
 def test_a_word_that_is_not_utf_8_is_one_line():

@@ -48,7 +48,7 @@ WAYS_IN = {
     "group of hydra": (
         {"hydra/callbacks/y.yaml": CALLBACK},
         ["+hydra/callbacks=y"],
-        "a config folder may hold hydra/launcher alone",
+        "a config folder may only hold hydra/launcher",
     ),
     "group of hydra in the defaults": (
         {
@@ -56,17 +56,17 @@ WAYS_IN = {
             "hydra/callbacks/y.yaml": "x: 1\n",
         },
         ["+ablation=x"],
-        "may choose hydra/launcher alone",
+        "may only choose hydra/launcher",
     ),
     "override of a group of hydra": (
         {"ablation/x.yaml": "defaults: [override /hydra/sweeper: basic]\n"},
         ["+ablation=x"],
-        "may choose hydra/launcher alone",
+        "may only choose hydra/launcher",
     ),
     "log handler": (
         {"hydra/job_logging/y.yaml": HANDLER},
         ["hydra/job_logging=y"],
-        "a config folder may hold hydra/launcher alone",
+        "a config folder may only hold hydra/launcher",
     ),
     "log handler of hydra": (
         {"ablation/x.yaml": f"{GLOBAL}hydra: {{hydra_logging: {{version: 1}}}}\n"},
@@ -108,7 +108,7 @@ WAYS_IN = {
     "Hydra's own defaults": (
         {"hydra/config.yaml": "callbacks: {x: {name: made}}\n"},
         [],
-        "a config folder may hold hydra/launcher alone",
+        "a config folder may only hold hydra/launcher",
     ),
     "primary config": (
         {"mine.yaml": "defaults: [config]\nhydra: {searchpath: ['pkg://os']}\n"},
@@ -128,7 +128,7 @@ WAYS_IN = {
     "folder above": (
         {"ablation/x.yaml": "defaults: [../../outside]\n"},
         ["+ablation=x"],
-        "leads out of the config folders",
+        "is outside the config folders",
     ),
 }
 

@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits as load_scans
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import DigitsData
-from ablate.data.load import load_data
+from ablate.recipes.data import load_data
 
 
 def _config(**changes):

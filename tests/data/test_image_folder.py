@@ -7,7 +7,7 @@ from PIL import Image, ImageColor
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ImageFolderData
-from ablate.data.load import load_data
+from ablate.recipes.data import load_data
 
 
 def _config(path, **changes):

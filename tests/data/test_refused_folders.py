@@ -136,7 +136,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
         "both called '\uff43at' but for case and spaces",
     ),
     "no readable name": (extra("_"), "Class folder '_' is called ''"),
-    "a name that stands for an image": (extra("<image>"), "'<image>', which is no name"),
+    "a name that stands for an image": (extra("<image>"), "'<image>', which a model"),
     "test item trained on": (
         shared,
         "'test/cat/other.png' in '{root}' has the same content as 'train/dog/1.png' (1 of 5",
@@ -161,12 +161,12 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
         for suffix in ("jpg", "png", "webp", "bmp", "gif", "tiff")
         for share in (0.5, 0.9)
     },
-    # what is no file
-    "pipe": (lambda root: os.mkfifo(root / "cat" / "9.png"), "cat/9.png' is no regular file"),
-    "socket": (a_socket, "dog/s.png' is no regular file"),
+    # not a file
+    "pipe": (lambda root: os.mkfifo(root / "cat" / "9.png"), "cat/9.png' is not a regular file"),
+    "socket": (a_socket, "dog/s.png' is not a regular file"),
     "device": (
         lambda root: (root / "cat" / "9.png").symlink_to("/dev/zero"),
-        "cat/9.png' is no regular file",
+        "cat/9.png' is not a regular file",
     ),
     "link to nothing": (
         lambda root: (root / "cat" / "9.png").symlink_to("gone.png"),
@@ -184,12 +184,12 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: (root / "again").symlink_to(root),
         "'again' in '{root}' holds folders, not images",
     ),
-    "pipe beside the classes": (lambda root: os.mkfifo(root / "p"), "'p' in '{root}' lies in no"),
+    "pipe beside the classes": (lambda root: os.mkfifo(root / "p"), "'p' in '{root}' is not in"),
     "no UTF-8": (
         lambda root: (root / "cat" / "0.png").rename(root / "cat" / os.fsdecode(b"\xe9.png")),
-        r"'cat/\udce9.png' in '{root}' has a name that is no UTF-8. Rename it.",
+        r"'cat/\udce9.png' in '{root}' has a name that is not UTF-8. Rename it.",
     ),
-    "class no UTF-8": (extra(os.fsdecode(b"\xff")), r"'\udcff' in '{root}' has a name that is no"),
+    "class no UTF-8": (extra(os.fsdecode(b"\xff")), r"'\udcff' in '{root}' has a name that is not"),
     "escape sequence": (extra("a\x1b[2J\nb/deep"), r"a\x1b[2J\nb' in '{root}' holds folders"),
     # layout
     **{
@@ -198,7 +198,7 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
             ("Train", "Test", "'Test' in '{root}' holds folders, not images."),
             ("Train", "Test", "If it is meant as a part, rename it to 'test'."),
             ("TRAIN", "test", "If it is meant as a part, rename it to 'train'."),
-            ("train", "Test", "'Test' in '{root}' stands beside the folder 'train'"),
+            ("train", "Test", "'Test' in '{root}' is beside the folder 'train'"),
             ("train", "testing", "If it is meant as a part, rename it to 'test'."),
             ("training", "testing", "rename it to 'test'."),
             ("train", "valid", "rename it to 'val'."),
@@ -209,8 +209,8 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: (divided(root), shutil.rmtree(root / "train")),
         "'test' in '{root}' is a test part without a folder 'train' beside it",
     ),
-    "test part a file": (test_part_is_a_file, "'test' in '{root}' stands beside the folder"),
-    "file in a part": (stray_in_part, "'train/labels.csv' in '{root}' lies in no class folder"),
+    "test part a file": (test_part_is_a_file, "'test' in '{root}' is beside the folder"),
+    "file in a part": (stray_in_part, "'train/labels.csv' in '{root}' is not in a class folder"),
     "one level deeper": (one_level_deeper, "set data.path='{root}/images'"),
 }
 

@@ -16,8 +16,8 @@ from ablate.methods.base import Method, Session
 from ablate.methods.lorsu.importance import mean_gradients
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
-from ablate.training.loop import steps_per_epoch, train
 from ablate.training.losses import Loss, build_loss
+from ablate.training.trainer import Trainer, steps_per_epoch
 
 RANK = 4
 CLASSES = ("a red circle", "a blue square", "a small triangle", "a shape")
@@ -33,8 +33,8 @@ def run_config(*overrides: str) -> RunConfig:
 def method_config(name: str, *overrides: str) -> MethodConfig:
     """Read a shipped method, at a rank that fits the test model where it has one."""
     config = run_config(f"method={name}", *overrides).method
-    small = {"rank": RANK, "alpha": float(RANK)} if hasattr(config, "rank") else {}
-    return replace(config, **small)
+    small = {"rank": RANK, "alpha": float(RANK)}
+    return replace(config, **{key: value for key, value in small.items() if hasattr(config, key)})
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Task:
     def session(self, method: Method, vlm: VisionLanguageModel, epochs: int, seed: int) -> Session:
         def autocast_loss(indices: Tensor) -> Tensor:
             with self.compute.autocast():
-                return self.loss(indices)
+                return self.loss(vlm, indices)
 
         batches = torch.arange(self.loss.n).split(4)
         parameters = method.importance_parameters(vlm)
@@ -61,7 +61,8 @@ class Task:
 
     def train(self, method: Method, vlm: VisionLanguageModel, epochs: int) -> list[float]:
         losses: list[float] = []
-        train(vlm, method, self.loss, recipe(epochs), self.compute, 0, losses.append)
+        trainer = Trainer(vlm, method, self.loss, recipe(epochs), self.compute, 0)
+        trainer.train(losses.append)
         return losses
 
 
@@ -77,13 +78,18 @@ def recipe(epochs: int):
     )
 
 
-def task(vlm: VisionLanguageModel, loss: str, seed: int = 0, compute: Compute = FP32) -> Task:
+def task(
+    vlm: VisionLanguageModel, loss: str, seed: int = 0, compute: Compute = FP32, side_px: int = 16
+) -> Task:
     pixels = torch.randint(
-        256, (8, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed)
+        256,
+        (8, 3, side_px, side_px),
+        dtype=torch.uint8,
+        generator=torch.Generator().manual_seed(seed),
     )
     labels = torch.arange(8) % len(CLASSES)
     images = LabelledImages(pixels, labels, tuple(f"{seed}-{row}" for row in range(8)))
-    items = multiple_choice_items(images, CLASSES, "what is it?", 4, seed)
+    items = multiple_choice_items(images.ids, labels.tolist(), CLASSES, "what is it?", 4, seed)
     with compute.autocast():
         built = build_loss(loss, vlm, images, items, CLASSES, ("a photo of {}.",), letters=False)
     return Task(built, compute)

@@ -1,4 +1,4 @@
-"""AdaLoRA: ranks are moved, their mean ends where it was asked for, and the file holds what is left."""
+"""AdaLoRA: ranks are moved, their mean ends at the given rank, and the file holds what is left."""
 
 from dataclasses import replace
 

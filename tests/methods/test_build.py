@@ -36,6 +36,7 @@ COUNTS = {
     ("lora", "lm"): 3 * 448 * RANK,
     ("dora", "lm"): 3 * (448 * RANK + 4 * 32 + 64 + 32),
     ("adalora", "lm"): 3 * 6 * (448 + 6),
+    ("vera", "lm"): 3 * (6 * RANK + 4 * 32 + 64 + 32),
     ("spu", "lm"): 2 * SPARSE,
     ("spu", "clip"): 3 * SPARSE,
     ("lorsu", "lm"): LORSU_LM,
@@ -84,7 +85,7 @@ def test_attach_changes_no_output_and_trains_exactly_what_it_says(name, loss, ti
 @pytest.mark.parametrize(("name", "loss"), [case for case in CASES if case[0] != "frozen"])
 def test_training_moves_the_update_alone_and_merging_keeps_it(name, loss, tiny_random_vlm):
     vlm = tiny_random_vlm
-    before, untouched = weights(vlm), outputs(vlm)
+    before, base_outputs = weights(vlm), outputs(vlm)
     method, made = attached(name, loss, vlm)
     frozen = {
         n.replace(".base_layer", "") for n, p in vlm.named_parameters() if not p.requires_grad
@@ -92,7 +93,7 @@ def test_training_moves_the_update_alone_and_merging_keeps_it(name, loss, tiny_r
     losses = made.train(method, vlm, epochs=2)
     assert len(losses) == 4
     adapted = outputs(vlm)
-    assert not torch.allclose(adapted, untouched)
+    assert not torch.allclose(adapted, base_outputs)
     now = weights(vlm)
     assert all(torch.equal(now[n], before[n]) for n in frozen & before.keys())
 

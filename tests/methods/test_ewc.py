@@ -1,5 +1,7 @@
 """Elastic weight consolidation against its definition."""
 
+from functools import partial
+
 import pytest
 import torch
 from tests.conftest import in_float64
@@ -23,7 +25,7 @@ def squared_gradients(vlm, loss, groups, n):
     totals = {name: torch.zeros_like(p) for name, p in parameters.items()}
     for group in groups:
         vlm.zero_grad()
-        (loss(torch.tensor(group)) * len(group)).backward()
+        (loss(vlm, torch.tensor(group)) * len(group)).backward()
         for name, p in parameters.items():
             if p.grad is not None:
                 totals[name] += p.grad**2 / n
@@ -55,7 +57,7 @@ def test_fisher_of_single_examples_is_their_mean_squared_gradient(tiny_random_vl
     in_float64(tiny_random_vlm)
     made = task(tiny_random_vlm, "lm")
     parameters = encoder_weights(tiny_random_vlm)
-    session = Session(made.loss, 8, 1, {}, seed=0)
+    session = Session(partial(made.loss, tiny_random_vlm), 8, 1, {}, seed=0)
     fisher = diagonal_fisher(parameters, session, batch_size=1)
     expected = squared_gradients(tiny_random_vlm, made.loss, [[row] for row in range(8)], n=8)
     for name, values in fisher.items():
@@ -70,7 +72,9 @@ def test_fisher_of_the_contrastive_loss_compares_a_random_batch(tiny_random_vlm)
     made = task(tiny_random_vlm, "clip")
     order = torch.randperm(8, generator=torch.Generator().manual_seed(5)).tolist()
     fisher = diagonal_fisher(
-        encoder_weights(tiny_random_vlm), Session(made.loss, 8, 1, {}, seed=5), batch_size=4
+        encoder_weights(tiny_random_vlm),
+        Session(partial(made.loss, tiny_random_vlm), 8, 1, {}, seed=5),
+        batch_size=4,
     )
     expected = squared_gradients(tiny_random_vlm, made.loss, [order[:4], order[4:]], n=8)
     for name, values in fisher.items():

@@ -50,14 +50,14 @@ def statistics(vlm):
 
 
 def test_the_update_restores_weights_and_statistics(build):
-    vlm, untouched = build(), build()
+    vlm, unadapted = build(), build()
     method = attached(vlm)
     train(vlm)
     update = method.update()
     moved = statistics(vlm)
     assert moved
     assert moved.keys() <= update.keys()
-    before = statistics(untouched)
+    before = statistics(unadapted)
     assert all(not torch.equal(moved[name], before[name]) for name in moved)
     with torch.no_grad():
         expected = vlm.image_tokens(pixels())
@@ -67,12 +67,12 @@ def test_the_update_restores_weights_and_statistics(build):
     assert all(torch.equal(update[name], kept[name]) for name in update)
 
     again = build_method(method_config("full"), "lm")
-    again.load(untouched, update, seed=0)
+    again.load(unadapted, update, seed=0)
     again.merge()
     other = build()
     assert not other.load_state_dict(update, strict=False).unexpected_keys
     with torch.no_grad():
-        assert torch.equal(untouched.image_tokens(pixels()), expected)
+        assert torch.equal(unadapted.image_tokens(pixels()), expected)
         assert torch.equal(other.image_tokens(pixels()), expected)
 
 

@@ -8,8 +8,8 @@ from tests.methods.sessions import method_config, outputs, recipe, task, weights
 from ablate.methods.build import build_method
 from ablate.methods.full import Full
 from ablate.methods.joint import Joint
-from ablate.methods.targets import part_of
-from ablate.training.loop import build_optimizer
+from ablate.models.parts import part_of
+from ablate.training.optimizer import build_optimizer
 
 pytestmark = pytest.mark.numerical
 
@@ -71,13 +71,13 @@ def test_the_update_alone_gives_the_trained_model_back(encoder, language, tiny_r
     assert not any(p.requires_grad for p in vlm.parameters())
     trained = weights(vlm)
     other = build_tiny_random_vlm().requires_grad_(False)
-    untouched = weights(other)
+    base = weights(other)
     again = joint(encoder, language)
     again.load(other, update, seed=0)
     again.merge()
     for name, tensor in weights(other).items():
         torch.testing.assert_close(tensor, trained[name], rtol=0, atol=1e-6)
-    parts = {part_of(n) for n in trained if not torch.equal(trained[n], untouched[n])}
+    parts = {part_of(n) for n in trained if not torch.equal(trained[n], base[n])}
     wanted = {"encoder": encoder, "language_model": language}
     assert parts == {"projector", *(part for part, name in wanted.items() if name != "frozen")}
 

@@ -14,7 +14,7 @@ from ablate.config.schema.encoders import EncoderConfig
 from ablate.models.assemble import assemble
 from ablate.models.compute import Compute
 from ablate.models.loading import load_model
-from ablate.runner.saving import save_model
+from ablate.models.saving import save_model
 
 NAMES = (*small.KINDS, "siglip+dinov2", "patches")
 QUESTION = "what shape is there?"

@@ -1,4 +1,4 @@
-"""A model of one's own is asked in the words of its own chat template, or not at all."""
+"""A user's own model gets the prompt of its own chat template, or is refused."""
 
 import json
 

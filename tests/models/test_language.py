@@ -21,7 +21,7 @@ from ablate.config.errors import ConfigError
 from ablate.models.assemble import assemble
 from ablate.models.kinds import check_language
 from ablate.models.loading import load_model
-from ablate.runner.saving import save_model
+from ablate.models.saving import save_model
 
 pytestmark = pytest.mark.numerical
 
@@ -154,16 +154,20 @@ def test_a_language_model_that_reads_what_comes_later_is_refused(tmp_path):
     torch.manual_seed(0)
     config.initializer_range = 1.0
     Gemma3ForCausalLM(config).save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match=r"words depend on those that come after.*Fix:"):
+    with pytest.raises(ConfigError, match=r"tokens depend on those that come after.*Fix:"):
         assemble(small.encoder("patches", tmp_path), given, small.FP32, 0)
 
 
 def test_what_is_no_language_model_is_refused_before_loading(tmp_path):
     small.save("siglip", tmp_path / "siglip")
     given = small.model(language=str(tmp_path / "siglip"))
-    with pytest.raises(ConfigError, match=r"no causal language model, but of type 'siglip'.*Fix:"):
+    with pytest.raises(
+        ConfigError, match=r"not a causal language model, but of type 'siglip'.*Fix:"
+    ):
         check_language(given)
-    with pytest.raises(ConfigError, match=r"is a language model only and cannot see.*Fix:"):
+    with pytest.raises(
+        ConfigError, match=r"is only a language model, without an image encoder.*Fix:"
+    ):
         load_model(small.model(language=str(tmp_path)), small.FP32)
     with pytest.raises(ConfigError, match=r"has no config\.json"):
         check_language(small.model(language=str(tmp_path / "none")))

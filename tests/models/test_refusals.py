@@ -28,7 +28,7 @@ from ablate.models.weights import VISION, skeleton
 
 
 def first_of(name):
-    """Put one value that is no number into a tensor."""
+    """Put one value that is not a number into a tensor."""
 
     def change(tensors):
         tensors[name].view(-1)[0] = float("nan") if "norm" in name else float("inf")
@@ -94,7 +94,7 @@ CASES = {
     ),
     "a layer too many": (
         damage.with_tensors(added),
-        "'model.language_model.layers.2.input_layernorm.weight' has no place in it",
+        "'model.language_model.layers.2.input_layernorm.weight' is unexpected",
     ),
     "another shape": (
         damage.with_tensors(narrowed),
@@ -162,12 +162,12 @@ CASES = {
     ),
     # Settings
     "deep": (damage.written("config.json", DEEP), "config.json is nested too deeply"),
-    "long": (damage.written("config.json", '{"a": ' + "9" * 5000 + "}"), "is no JSON (Exceeds"),
-    "latin": (damage.written("config.json", b'{"a": "\xe9"}'), "is no JSON ('utf-8' codec"),
+    "long": (damage.written("config.json", '{"a": ' + "9" * 5000 + "}"), "is not JSON (Exceeds"),
+    "latin": (damage.written("config.json", b'{"a": "\xe9"}'), "is not JSON ('utf-8' codec"),
     "a list": (damage.written("config.json", "[1]"), "config.json holds a list"),
     "broken generation": (
         damage.written("generation_config.json", "{,"),
-        "generation_config.json is no JSON",
+        "generation_config.json is not JSON",
     ),
     "hot generation": (
         damage.with_values("generation_config.json", max_new_tokens="many"),
@@ -175,7 +175,7 @@ CASES = {
     ),
     "no kind": (
         damage.with_values("config.json", model_type=None),
-        "is no LLaVA, but of type null",
+        "is not a LLaVA, but of type null",
     ),
     "vision null": (damage.with_values("config.json", vision_config=None), "vision_config in its"),
     "vision text": (damage.with_values("config.json", vision_config="x"), "config.json is 'x'"),
@@ -200,7 +200,7 @@ CASES = {
     ),
     "a layer that is not there": (
         damage.with_values("config.json", vision_feature_layer=-9),
-        "cannot see an image of 16 pixels",
+        "cannot process an image of 16 pixels",
     ),
     "another image size": (
         damage.with_values(
@@ -208,7 +208,7 @@ CASES = {
             image_processor__size={"shortest_edge": 24},
             image_processor__crop_size={"height": 24, "width": 24},
         ),
-        "cannot see an image of 24 pixels",
+        "cannot process an image of 24 pixels",
     ),
     # Tokenizer, preprocessing and the image token
     "no tokenizer": (
@@ -221,7 +221,7 @@ CASES = {
     "no preprocessing": (damage.without("processor_config.json"), "has no image preprocessing"),
     "preprocessing garbage": (
         damage.written("processor_config.json", "garbage"),
-        "processor_config.json is no JSON",
+        "processor_config.json is not JSON",
     ),
     "no CLIP tokenizer": (damage.without("clip/tokenizer.json"), "clip' has no tokenizer that can"),
     "another image token": (
@@ -278,7 +278,7 @@ def test_what_is_no_llava(kind, model_folder, tmp_path, refused):
     folder = damage.copy(model_folder, tmp_path / "m")
     WRONG_KIND[kind]().save_pretrained(folder)
     message = refused(f"model.llava={folder}", "model.clip=null")
-    assert f"is no LLaVA, but of type '{kind}'; allowed: 'llava'" in message
+    assert f"is not a LLaVA, but of type '{kind}'; allowed: 'llava'" in message
 
 
 @pytest.mark.parametrize("kind", ["siglip", "llava"])
@@ -287,7 +287,7 @@ def test_what_is_no_clip(kind, model_folder, tmp_path, refused):
     if kind == "siglip":
         folder = tmp_path / "siglip"
         small.save("siglip", folder)
-    assert f"is no CLIP, but of type '{kind}'" in refused(f"model.clip={folder}")
+    assert f"is not a CLIP, but of type '{kind}'" in refused(f"model.clip={folder}")
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def test_a_model_that_reads_both_ways_is_no_language_model(tmp_path, refused_alo
     config = BertConfig(**sizes, vocab_size=300, intermediate_size=16)
     BertModel(config).save_pretrained(tmp_path)
     message = refused_alone(*INSTRUCT, "encoder=tiny-patches", f"model.language={tmp_path}")
-    assert "is no causal language model, but of type 'bert'" in message
+    assert "is not a causal language model, but of type 'bert'" in message
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_a_layer_that_the_config_leaves_out_is_refused(kind, tmp_path):
         inner.pop(key, None)
     file.write_text(json.dumps(config))
     part = dataclasses.replace(part, source=str(folder))
-    with pytest.raises(ConfigError, match=r"layers?\.2\.\S+' has no place in it"):
+    with pytest.raises(ConfigError, match=r"layers?\.2\.\S+' is unexpected"):
         skeleton(VISION, part.source, vision_config(part))
 
 
@@ -412,7 +412,7 @@ def test_a_layout_of_the_hub_is_the_same_model(model_folder, tmp_path):
     [
         (dropped("multi_modal_projector"), r"linear_1\.bias' is missing"),
         (narrowed, r"is \[31, 32\] instead of \[32, 32\]"),
-        (added, r"layers\.2\.\S+' has no place in it"),
+        (added, r"layers\.2\.\S+' is unexpected"),
         (first_of("vision_tower.pre_layrnorm.weight"), r"NaN or infinity in 'model\.vision_tower"),
     ],
 )

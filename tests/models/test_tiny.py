@@ -19,15 +19,17 @@ from transformers import (
 
 from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
-from ablate.data.load import load_data
-from ablate.data.shapes.rendering import render
-from ablate.data.shapes.world import SHAPES, sample_scenes
-from ablate.data.words import TOPICS, word_items
+from ablate.evaluation.task import evaluation_of
+from ablate.evaluation.tasks.classification import ClassificationTask
 from ablate.models.check import check_parts
 from ablate.models.compute import choose_compute
 from ablate.models.files import SHIPPED_FOLDER
 from ablate.models.loading import load_model
-from ablate.runner.evaluate import evaluate, evaluation_set, task_results
+from ablate.recipes.data import load_data
+from ablate.world.rendering import render
+from ablate.world.scenes import SHAPES, sample_scenes
+from ablate.world.topics import TOPICS
+from ablate.world.words import word_items
 
 N_ITEMS = 200
 ENCODERS = ("clip", "dinov2", "resnet", "siglip", "vit")
@@ -47,9 +49,9 @@ def vlm(run):
 
 
 def accuracies(run, vlm, config, kind):
-    asked = evaluation_set(load_data(config), config, kind, run.eval, vlm)
-    outcome = evaluate(vlm, asked, run.eval, lambda _: None)
-    return {task.metric: task for task in task_results(asked, outcome, outcome)}
+    task = ClassificationTask(load_data(config), config, kind, run.eval, has_clip=True)
+    answers = task.evaluate(vlm, run.eval, lambda _: None)
+    return {row.metric: row for row in evaluation_of(task, answers, answers).rows}
 
 
 def test_the_source_is_known_and_the_target_is_not(run, vlm):
@@ -62,9 +64,9 @@ def test_the_source_is_known_and_the_target_is_not(run, vlm):
     assert source["zero_shot_accuracy"].value >= 0.90
 
 
-def test_a_share_of_the_items_asks_for_every_class(run, vlm):
-    asked = evaluation_set(load_data(run.data), run.data, "target", run.eval, vlm)
-    assert set(asked.images.labels.tolist()) == set(range(8))
+def test_a_share_of_the_items_asks_for_every_class(run):
+    task = ClassificationTask(load_data(run.data), run.data, "target", run.eval, has_clip=True)
+    assert set(task.labels) == set(range(8))
 
 
 def test_weights_are_safetensors_small_and_whole(run):
@@ -167,7 +169,7 @@ def test_siglip_knows_shapes_that_pixels_do_not_tell():
 
 @torch.no_grad()
 def word_accuracy(model, tokenizer, topic, n):
-    """Share of items whose right option is the likeliest answer."""
+    """Share of items whose correct option is the likeliest answer."""
     n_right = 0
     for item in word_items(topic, "development", range(n)):
         prompt = tokenizer(f"{item.text}\nanswer:")["input_ids"]

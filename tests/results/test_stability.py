@@ -10,7 +10,7 @@ from ablate.results.record import StableRules, TaskResult
 from ablate.results.stability import (
     StableScore,
     centred_accuracy,
-    judge,
+    decide_stability,
     mean_centred,
     stable_score,
     task_numbers,
@@ -25,9 +25,9 @@ def task(value: float | None, chance: float | None = 0.2, n: int = 400, name="co
     return TaskResult(name, "vision", "accuracy", value, None, chance, n, **given)
 
 
-def verdict(*points, rules=RULES, **given):
-    return judge(
-        task_numbers([[task(value, **given) for value in point] for point in points]), rules
+def decision(*groups, rules=RULES, **given):
+    return decide_stability(
+        task_numbers([[task(value, **given) for value in group] for group in groups]), rules
     )
 
 
@@ -86,35 +86,35 @@ def test_numbers_of_a_task_by_hand():
 
 def test_a_task_at_chance_is_not_stable():
     # The standard error is 0.02: 0.24 is exactly two above chance, which is not more than two.
-    assert not verdict([0.24], stderr=0.02)[0]
-    assert verdict([0.241], stderr=0.02)[0]
-    stable, reason = verdict([0.21, 0.23], [0.20, 0.22])
+    assert not decision([0.24], stderr=0.02)[0]
+    assert decision([0.241], stderr=0.02)[0]
+    stable, reason = decision([0.21, 0.23], [0.20, 0.22])
     assert not stable
     assert reason.startswith("0.215 is not above chance 0.200 by more than 2 standard errors")
 
 
 def test_a_generated_answer_has_chance_0_and_none_right_is_not_above_it():
-    assert not verdict([0.0, 0.0], [0.0, 0.0], chance=0.0)[0]
-    assert verdict([0.1, 0.1], [0.1, 0.1], chance=0.0)[0]
+    assert not decision([0.0, 0.0], [0.0, 0.0], chance=0.0)[0]
+    assert decision([0.1, 0.1], [0.1, 0.1], chance=0.0)[0]
 
 
 def test_seed_noise_is_held_against_the_spread_between_points():
     # 0.1 around 0.5 and around 0.8: a standard deviation of 0.141, and 0.212 between the two.
     noisy, wide = [0.4, 0.6], [0.7, 0.9]
-    stable, reason = verdict(noisy, wide, stderr=0.02)
+    stable, reason = decision(noisy, wide, stderr=0.02)
     assert not stable
     assert reason == "seed noise 0.141 of spread 0.212, allowed 0.106"
     lenient = StableRules(noise_multiple=2.0, negligible_noise=1.0, largest_noise_share=0.7)
-    assert verdict(noisy, wide, stderr=0.02, rules=lenient)[0]
+    assert decision(noisy, wide, stderr=0.02, rules=lenient)[0]
 
 
 def test_seed_noise_below_the_noise_of_the_items_is_none():
-    # Equal points: no seed noise is small against their spread, but this one is no more than
+    # Equal configurations: no seed noise is small against their spread, but this one is no more than
     # answers that change at random would give.
-    assert verdict([0.50, 0.51], [0.51, 0.50], n=400)[0]
-    assert not verdict([0.50, 0.51], [0.51, 0.50], n=40_000)[0]
+    assert decision([0.50, 0.51], [0.51, 0.50], n=400)[0]
+    assert not decision([0.50, 0.51], [0.51, 0.50], n=40_000)[0]
     literal = StableRules(noise_multiple=2.0, negligible_noise=0.0, largest_noise_share=0.5)
-    assert not verdict([0.50, 0.51], [0.51, 0.50], n=400, rules=literal)[0]
+    assert not decision([0.50, 0.51], [0.51, 0.50], n=400, rules=literal)[0]
 
 
 @pytest.mark.parametrize("value", [0.1 + 0.2, 0.7, 1.0])
@@ -123,17 +123,17 @@ def test_a_suite_that_was_asked_once_has_no_noise(value, negligible_noise):
     rules = StableRules(
         noise_multiple=2.0, negligible_noise=negligible_noise, largest_noise_share=0.5
     )
-    stable, reason = verdict([value] * 3, [value] * 3, rules=rules)
+    stable, reason = decision([value] * 3, [value] * 3, rules=rules)
     assert stable
     assert reason == "above chance; the same in every run"
 
 
 def test_one_seed_or_one_point_leaves_the_second_rule_out_and_says_so():
-    assert verdict([0.4], [0.9]) == (True, "above chance; one seed: seed noise not known")
-    stable, reason = verdict([0.4, 0.9])
+    assert decision([0.4], [0.9]) == (True, "above chance; one seed: seed noise unknown")
+    stable, reason = decision([0.4, 0.9])
     assert stable
-    assert reason == "above chance; one point: nothing to hold seed noise 0.354 against"
-    assert not verdict([0.2], [0.2])[0]
+    assert reason == "above chance; one configuration: no spread to compare seed noise 0.354 with"
+    assert not decision([0.2], [0.2])[0]
 
 
 def test_a_point_with_one_seed_still_has_a_mean():
@@ -143,13 +143,13 @@ def test_a_point_with_one_seed_still_has_a_mean():
 
 
 def test_what_has_no_score_or_no_known_noise_is_not_stable():
-    assert verdict() == (False, "no run has a score")
-    assert verdict([None]) == (False, "no run has a score")
-    assert verdict([0.9], stderr=None) == (False, "no standard error: its noise is not known")
+    assert decision() == (False, "no run has a score")
+    assert decision([None]) == (False, "no run has a score")
+    assert decision([0.9], stderr=None) == (False, "no standard error: noise unknown")
 
 
 def plainly_stable(scores: np.ndarray, chance: float, n: int) -> bool:
-    """Re-state the rules for scores [points, seeds], by numpy."""
+    """Re-state the rules for scores [groups, seeds], by numpy."""
     noise = np.sqrt(scores * (1 - scores) / n).mean()
     if scores.mean() - chance <= 2 * noise:
         return False
@@ -163,10 +163,10 @@ def test_verdicts_are_those_of_a_plain_restatement():
     for _ in range(300):
         centre, spread, noise = draw.uniform(0.2, 0.6), draw.uniform(0, 0.1), draw.uniform(0, 0.1)
         means = [centre + draw.gauss(0, spread) for _ in range(4)]
-        points = [
+        groups = [
             [min(max(mean + draw.gauss(0, noise), 0.0), 1.0) for _ in range(3)] for mean in means
         ]
-        stable, _ = verdict(*points)
-        assert stable == plainly_stable(np.array(points), 0.2, 400)
+        stable, _ = decision(*groups)
+        assert stable == plainly_stable(np.array(groups), 0.2, 400)
         verdicts.append(stable)
     assert 50 < sum(verdicts) < 250

@@ -38,7 +38,7 @@ def finished(sweep, encoder="siglip", seed=0, *, left_out=(), suite=SUITE, **col
         task("shape", SHAPE[encoder][seed]),
         task("count", COUNT[encoder][seed]),
         task("recall", 0.5, "text"),
-        task("shape", 0.9, "target"),  # the data set that was trained on is no task of the suite
+        task("shape", 0.9, "target"),  # the data set that was trained on is not a task of the suite
     ]
     folder = RunFolder(sweep, f"{columns['ablation']}-{encoder}-seed{seed}")
     row = {"run_id": folder.run_id, "seed": seed, "encoder": encoder, **columns}
@@ -102,7 +102,7 @@ def test_a_missing_task_empties_the_score_of_that_run_alone(tmp_path):
     assert table["vision_stable_score"].notna().sum() == 3
 
 
-def test_a_list_needs_its_own_tasks_only_and_is_not_judged(tmp_path):
+def test_a_list_needs_its_own_tasks_only_and_is_not_decided(tmp_path):
     listed = replace(SUITE, stable={"vision": ["count"], "text": ["recall", "analogy"]})
     sweep_of_four(tmp_path, suite=listed)
     finished(tmp_path, "siglip", 0, suite=listed, left_out=("shape",))
@@ -138,7 +138,7 @@ def test_runs_that_did_not_end_well_do_not_count(tmp_path):
     assert pd.isna(failed["vision_stable_note"])
     decisions = read_stable_tasks(tmp_path)
     assert set(decisions["n_runs"]) == {2}
-    # One point is left: count is above chance and nothing else is known of it.
+    # One configuration is left: count is above chance and nothing else is known of it.
     assert decisions["stable"].all()
 
 
@@ -151,7 +151,7 @@ def test_ablations_in_one_folder_are_decided_each_by_itself(tmp_path):
     count = decisions[decisions["task"] == "count"].set_index("ablation")
     assert not count.loc["encoder", "stable"]
     assert count.loc["freeze", "stable"]
-    assert count.loc["freeze", "reason"].startswith("above chance; one point")
+    assert count.loc["freeze", "reason"].startswith("above chance; one configuration")
 
 
 def test_runs_of_one_point_agree_in_all_but_the_seed(tmp_path):

@@ -13,8 +13,8 @@ from tests.conftest import OWN_WORDS
 from transformers import LlavaForConditionalGeneration
 
 from ablate.cli.run import run
-from ablate.runner import suite
-from ablate.runner.restore import restore
+from ablate.evaluation import cache
+from ablate.recipes.restore import restore
 
 FEW = ["data.scenes=96", "train.epochs=1", "tasks.tasks.place.items=40"]
 SMALL_SUITE = [
@@ -115,7 +115,7 @@ def test_a_saved_model_without_a_clip_can_be_adapted(instruct, capsys):
     assert list(tasks["metric"]) == ["accuracy", "accuracy"]
 
 
-def test_a_frozen_language_model_is_asked_its_text_tasks_once(instruct, monkeypatch):
+def test_a_frozen_language_model_is_evaluated_on_text_tasks_once(instruct, monkeypatch):
     words = [
         "+ablation=encoder",
         "ablation.values=[tiny-siglip,tiny-patches]",
@@ -125,15 +125,15 @@ def test_a_frozen_language_model_is_asked_its_text_tasks_once(instruct, monkeypa
     tasks = pd.read_csv(outputs / "encoder" / "tasks.csv")
     text = tasks[tasks["kind"] == "text"]
     assert (text.groupby("task")["value"].nunique() == 1).all()
-    # Another process would find the answers on disk: no text task is asked again.
-    monkeypatch.setattr(suite, "_ASKED", {})
-    cached = sorted((outputs / ".cache").glob("text-*.json"))
+    # Another process would find the answers on disk: no text task is evaluated again.
+    monkeypatch.setattr(cache, "_held", {})
+    cached = sorted((outputs / ".cache").glob("answers-*.json"))
     assert len(cached) == text["task"].nunique()
     before = [path.stat().st_mtime_ns for path in cached]
     instruct(*words, "seeds=[1]")
     assert [path.stat().st_mtime_ns for path in cached] == before
-    # A damaged entry is noticed and asked again.
-    monkeypatch.setattr(suite, "_ASKED", {})
+    # A damaged entry is noticed and evaluated again.
+    monkeypatch.setattr(cache, "_held", {})
     cached[0].write_text(cached[0].read_text()[:-20])
     assert instruct(*words, "seeds=[2]")[0] == 0
     assert cached[0].stat().st_mtime_ns != before[0]

@@ -21,8 +21,8 @@ VARYING = ["_seconds", "_at", "_bytes"]
 
 
 def start(arguments, *words):
-    asked = instead(arguments, instead(SWEEP, words))
-    command = [sys.executable, "-m", "ablate.cli.main", "run", *asked]
+    replaced = instead(arguments, instead(SWEEP, words))
+    command = [sys.executable, "-m", "ablate.cli.main", "run", *replaced]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -71,7 +71,7 @@ def test_an_interruption_leaves_its_row_at_once_and_the_next_call_goes_on(
     output, _ = stopped.communicate(timeout=120)
     assert stopped.returncode == 130, output
     assert "Traceback" not in output
-    assert "interrupted; the same command goes on" in output
+    assert "interrupted; run the same command again" in output
     row = pd.read_csv(sweep / "results.csv").iloc[0]
     assert (row["status"], row["value"]) == ("interrupted", 2)
     assert not list(sweep.rglob("*.tmp"))

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 from tests.conftest import read_results
 
-from ablate.runner import adapt, run
+from ablate.evaluation.evaluator import Evaluator
+from ablate.runner import run
 
 MEASURED_ANEW = ("_seconds", "_at", "_bytes")
 
@@ -22,6 +23,16 @@ def numbers(sweep) -> pd.DataFrame:
 def only_run(outputs):
     (folder,) = (outputs / "run" / "runs").iterdir()
     return folder
+
+
+def after_training(fail):
+    """Let the base model be evaluated, and nothing else."""
+    real = Evaluator.answers
+
+    def answers(evaluator, label, tasks, weights_of):
+        return (real if label == "before" else fail)(evaluator, label, tasks, weights_of)
+
+    return answers
 
 
 @pytest.mark.parametrize(
@@ -50,7 +61,7 @@ def test_a_failed_evaluation_costs_no_second_training(ablate_run, monkeypatch, w
         raise RuntimeError("no evaluation today")
 
     with monkeypatch.context() as patched:
-        patched.setattr(run, "_ask", fail)
+        patched.setattr(Evaluator, "answers", after_training(fail))
         assert ablate_run(*words, "name=run", "force=true")[0] == 1
     row = read_results(outputs / "run").iloc[0]
     assert (row["status"], row["error"]) == ("failed", "RuntimeError: no evaluation today")
@@ -65,7 +76,7 @@ def test_a_failed_evaluation_costs_no_second_training(ablate_run, monkeypatch, w
         raise AssertionError("trained a second time")
 
     with monkeypatch.context() as patched:
-        patched.setattr(run, "adapt", no_training)
+        patched.setattr(run, "run_stage", no_training)
         assert ablate_run(*words, "name=run")[0] == 0
     pd.testing.assert_frame_equal(numbers(outputs / "run"), whole)
     assert not (only_run(outputs) / "training.json").exists()
@@ -90,18 +101,19 @@ def test_whatever_fails_while_saving_is_a_failed_run_with_a_traceback(ablate_run
 
 def test_the_update_is_on_disk_before_anything_is_evaluated_after_it(ablate_run, monkeypatch):
     order: list[str] = []
-    for name in ("save_update", "end_training"):
-        wrapped = getattr(adapt, name)
+    for name in ("save_file", "keep_training"):
+        wrapped = getattr(run, name)
 
         def note(*arguments, _name=name, _wrapped=wrapped):
             order.append(_name)
             return _wrapped(*arguments)
 
-        monkeypatch.setattr(adapt, name, note)
-    ask = run._ask
-    monkeypatch.setattr(run, "_ask", lambda *a: (order.append("evaluate"), ask(*a))[1])
+        monkeypatch.setattr(run, name, note)
+    real = Evaluator.answers
+    monkeypatch.setattr(Evaluator, "answers", lambda *a: (order.append(a[1]), real(*a))[1])
     assert ablate_run("name=run", "data.sessions=2")[0] == 0
-    assert order == ["save_update", "evaluate", "save_update", "end_training", "evaluate"]
+    trained = ["save_file", "evaluate digits", "save_file", "keep_training", "evaluate digits"]
+    assert order == ["before", *trained, "evaluate controls", "tasks"]
 
 
 @pytest.mark.parametrize("damage", ["update", "record", "precision"])
@@ -110,7 +122,7 @@ def test_a_training_that_is_not_whole_is_made_again(ablate_run, monkeypatch, dam
         raise RuntimeError("no evaluation today")
 
     with monkeypatch.context() as patched:
-        patched.setattr(run, "_ask", fail)
+        patched.setattr(Evaluator, "answers", after_training(fail))
         _, outputs = ablate_run("name=run")
     folder = only_run(outputs)
     if damage == "update":
@@ -122,7 +134,7 @@ def test_a_training_that_is_not_whole_is_made_again(ablate_run, monkeypatch, dam
         content["compute"] = ["cuda", "bf16"]
         (folder / "training.json").write_text(json.dumps(content))
     trained = []
-    real = run.adapt
-    monkeypatch.setattr(run, "adapt", lambda *a: (trained.append(1), real(*a))[1])
+    real = run.run_stage
+    monkeypatch.setattr(run, "run_stage", lambda *a: (trained.append(1), real(*a))[1])
     assert ablate_run("name=run")[0] == 0
     assert trained == [1]

@@ -2,17 +2,17 @@
 
 import json
 import shutil
-import sys
 
 import pandas as pd
 import pytest
 import torch
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from safetensors.torch import load_file
 from tests.conftest import instead
 from transformers import CLIPModel, LlavaConfig, LlavaForConditionalGeneration, SiglipVisionConfig
 
-from ablate.runner.restore import restore
+from ablate.recipes.restore import restore
 
 ABLATION = ["+ablation=rank", "ablation.values=[2,4]", "ablation.baseline=2", "seeds=[0]"]
 TIMES = ["load_seconds", "importance_seconds", "train_seconds", "eval_seconds"]
@@ -160,7 +160,7 @@ def break_training(monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("ablate.runner.run.adapt", fail)
+    monkeypatch.setattr("ablate.runner.run.run_stage", fail)
 
 
 def test_runs_that_all_fail_for_one_reason_are_cried_out_once(ablate_run, capsys, monkeypatch):
@@ -273,13 +273,15 @@ def test_a_llava_on_siglip_needs_no_clip(ablate_run, model_folder, tmp_path):
 
 
 def test_runs_that_the_launcher_lost_have_rows_that_say_so(ablate_run, capsys, monkeypatch):
-    def refuse(*_):
-        raise OSError("the queue is closed")
+    class Closed(Launcher):
+        def setup(self, **_):
+            pass
 
-    Plugins.instance()  # imports every launcher anew
+        def launch(self, *_):
+            raise OSError("the queue is closed")
+
     with monkeypatch.context() as patched:
-        module = sys.modules["hydra._internal.core_plugins.basic_launcher"]
-        patched.setattr(module.BasicLauncher, "launch", refuse)
+        patched.setattr(Plugins, "instantiate_launcher", lambda *_, **__: Closed())
         code, outputs = ablate_run(*ABLATION)
     seen = capsys.readouterr()
     assert code == 1
@@ -300,7 +302,7 @@ def test_an_axis_that_changes_nothing_is_refused(ablate_run, capsys):
         "ablation.baseline=8",
     )
     assert code == 2
-    assert "changes no result" in capsys.readouterr().err
+    assert "has no effect on the results" in capsys.readouterr().err
     assert not outputs.exists()
 
 
@@ -309,7 +311,7 @@ def test_a_value_that_changes_nothing_is_an_error_not_a_finding(ablate_run):
     assert code == 1
     table = results(outputs / "rank")
     assert list(table["status"]) == ["ok", "failed"]
-    assert "method.rank=4 changes nothing" in table["error"][1]
+    assert "method.rank=4 has no effect" in table["error"][1]
     assert pd.isna(table["accuracy"][1])
 
 

@@ -89,7 +89,7 @@ def test_value_and_gradient_are_those_of_transformers_own_loss(vlm, data, rows):
     loss = InstructionLoss(vlm, data, 256, TURN)
     assert (loss.n, loss.n_left_out) == (5, 0)
     plain = plain_loss(vlm, [CONVERSATIONS[row] for row in rows])
-    assert_same(vlm, loss(torch.tensor(rows)), plain)
+    assert_same(vlm, loss(vlm, torch.tensor(rows)), plain)
 
 
 def test_long_conversations_are_cut(vlm, data):
@@ -97,8 +97,8 @@ def test_long_conversations_are_cut(vlm, data):
     longest = int(whole._lengths.max())
     shortened = InstructionLoss(vlm, data, longest - 1, TURN)
     rows = list(range(5))
-    value = shortened(torch.tensor(rows))
-    assert value.item() != pytest.approx(whole(torch.tensor(rows)).item(), rel=1e-5)
+    value = shortened(vlm, torch.tensor(rows))
+    assert value.item() != pytest.approx(whole(vlm, torch.tensor(rows)).item(), rel=1e-5)
     assert_same(vlm, value, plain_loss(vlm, CONVERSATIONS, longest - 1))
 
 
@@ -107,7 +107,7 @@ def test_conversations_that_are_cut_before_any_answer_are_left_out(vlm, data):
     assert (loss.n, loss.n_left_out) == (2, 3)
     text = [item for item in CONVERSATIONS if item.image is None]
     plain = plain_loss(vlm, text, IMAGE_TOKENS)
-    assert loss(torch.arange(2)).item() == pytest.approx(plain.item(), rel=1e-5)
+    assert loss(vlm, torch.arange(2)).item() == pytest.approx(plain.item(), rel=1e-5)
     with pytest.raises(ConfigError, match=r"No conversation of 'talks'.*an image takes 16.*Raise"):
         InstructionLoss(vlm, data, 3, TURN)
 
@@ -115,8 +115,8 @@ def test_conversations_that_are_cut_before_any_answer_are_left_out(vlm, data):
 def test_images_are_decoded_for_their_batch_only(vlm, data):
     loss = InstructionLoss(vlm, data, 256, TURN)
     assert data.images.decoded == []
-    loss(torch.tensor([4, 1, 2]))
-    loss(torch.tensor([1, 3]))
+    loss(vlm, torch.tensor([4, 1, 2]))
+    loss(vlm, torch.tensor([1, 3]))
     assert data.images.decoded == [[1, 0]]
 
 
@@ -125,13 +125,13 @@ def test_text_alone_moves_nothing_where_the_language_model_is_frozen(vlm, data):
     vlm.requires_grad_(False)
     vlm.llava.model.multi_modal_projector.requires_grad_(True)
     try:
-        assert gradients(vlm, loss(torch.tensor([1, 3]))) == {}
+        assert gradients(vlm, loss(vlm, torch.tensor([1, 3]))) == {}
         with_images = InstructionLoss(vlm, data.with_images_only(), 256, TURN)
         assert with_images.n == 3
-        moved = gradients(vlm, with_images(torch.tensor([0])))
+        moved = gradients(vlm, with_images(vlm, torch.tensor([0])))
         assert {name.split(".")[1] for name in moved} == {"multi_modal_projector"}
         with torch.no_grad():
-            assert not loss(torch.tensor([1])).requires_grad
+            assert not loss(vlm, torch.tensor([1])).requires_grad
     finally:
         vlm.requires_grad_(True)
 

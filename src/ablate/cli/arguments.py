@@ -21,22 +21,22 @@ _REFUSED_FLAGS = {
     "experimental_rerun": "--experimental-rerun unpickles a file, which can run code. Fix: give the "
     "configuration as KEY=VALUE words.",
 }
-# Without these an ablation is not expanded: one run would pass for all of it.
+# Without these an ablation is not expanded: a single run would be taken for the whole ablation.
 _NEEDED = {"hydra.mode": "MULTIRUN", "hydra/sweeper": "ablate"}
 
 
 def checked_arguments(arguments: Sequence[str]) -> list[str]:
-    """Check the words that need no configuration to be judged.
+    """Check the words that can be checked without a configuration.
 
     Args:
         arguments: What follows `ablate run`.
 
     Returns:
-        The same, flags first, for argparse loses KEY=VALUE words on both sides of a flag; and `GROUP=null`
-        as Hydra says it, `~GROUP`, where a group may be left out.
+        The same words, flags first, because argparse loses KEY=VALUE words on both sides of a flag; and
+        `GROUP=null` in Hydra's form, `~GROUP`, where a group is optional.
 
     Raises:
-        ConfigError: If a word is no text, a flag does not exist, a folder is missing, or a key is given twice.
+        ConfigError: If a word is not valid text, a flag does not exist, a folder is missing, or a key is given twice.
     """
     for word in arguments:
         _check_word(word)
@@ -93,7 +93,7 @@ def _refuse(message: str) -> NoReturn:
 
 
 def _without(arguments: Sequence[str], words: Sequence[str]) -> list[str]:
-    """Return the flags and their values: what is left when the KEY=VALUE words are gone."""
+    """Return the flags and their values: the arguments without the KEY=VALUE words."""
     left = list(arguments)
     for word in words:
         left.remove(word)
@@ -103,7 +103,7 @@ def _without(arguments: Sequence[str], words: Sequence[str]) -> list[str]:
 def _check_folder(what: str, folder: str | None) -> None:
     if folder is not None and not Path(folder).is_dir():
         raise ConfigError(
-            f"{what} is '{folder}', which is no folder. Fix: give a folder that holds config groups, "
+            f"{what} is '{folder}', which is not a folder. Fix: give a folder that holds config groups, "
             "such as my for my/ablation/bars.yaml."
         )
 
@@ -120,12 +120,12 @@ def _check_twice(overrides: list[Override]) -> None:
             value = str(override.input_line).partition("=")[2]
             raise ConfigError(
                 f"{key} is given twice: {other.input_line} and {override.input_line}. "
-                f"Fix: give it once; `-m {other.input_line},{value}` makes a run of each."
+                f"Fix: give it once; `-m {other.input_line},{value}` runs both."
             )
 
 
 def _check_hydra(overrides: list[Override]) -> None:
-    """Refuse what would leave the ablation's expansion out, and search paths that are no folders."""
+    """Refuse what would leave the ablation's expansion out, and search paths that are not folders."""
     for override in overrides:
         needed = _NEEDED.get(override.key_or_group)
         if needed is not None and str(override.value()) != needed:

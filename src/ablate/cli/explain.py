@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's complaints, in one line that teaches the fix."""
+"""Hydra's and OmegaConf's errors, in one line that gives the fix."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ _EXISTS = re.compile(r"An item is already at '([^']+)'")
 _NO_SUCH_CHOICE = re.compile(r"Could not find '(?:.*:)?([^']+)/([^'/]+)'")
 _NO_SUCH_FILE = re.compile(r"Could not (?:find|load) '([^']+)'")
 _NOT_IN_DEFAULTS = re.compile(r"Could not override '([^']+)'\. No match in the defaults list")
-# What brings a launcher that Hydra does not have itself, by the first word of its name.
+# Packages of launchers that Hydra does not include, by the first word of the launcher's name.
 _LAUNCHER_PACKAGES = {
     "joblib": "hydra-joblib-launcher",
     "ray": "hydra-ray-launcher",
@@ -48,17 +48,17 @@ def explain(error: Exception, arguments: list[str]) -> str:
         return str(error)
     if isinstance(error, RecursionError):
         return (
-            "The configuration leads back to itself, by a defaults list or by ${...}, or is nested too "
-            "deeply. Fix: break the circle."
+            "The configuration refers to itself, through a defaults list or ${...}, or is nested too "
+            "deeply. Fix: remove the cycle."
         )
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}. Fix: make room, or output_dir=ELSEWHERE."
+        return f"{error.filename or 'a file'}: {error.strerror}. Fix: free some space, or output_dir=ELSEWHERE."
     if isinstance(error, OverrideParseException):
         return (
-            f"'{error.override}' is not understood. Fix: write KEY=VALUE, with quotes around a value that has "
+            f"'{error.override}' cannot be parsed. Fix: write KEY=VALUE, with quotes around a value that has "
             "special characters, as in \"KEY='a: b'\"."
         )
-    # Hydra wraps OmegaConf's complaints, now and then in an exception without a text.
+    # Hydra wraps OmegaConf's errors, sometimes in an exception without a message.
     causes = [str(error), str(error.__cause__ or "").partition("\n")[0]]
     text = "\n".join(cause for cause in causes if cause) or type(error).__name__
     return _explain_hydra(text, arguments)
@@ -72,19 +72,19 @@ def _explain_hydra(text: str, arguments: list[str]) -> str:
         if allowed:
             return _unknown_choice(match[1].lstrip("/"), match[2], allowed)
     if match := _NO_SUCH_FILE.search(text):
-        return f"There is no config '{match[1]}'. Fix: `ablate list` shows what there is."
+        return f"There is no config '{match[1]}'. Fix: `ablate list` shows the choices."
     if match := _EXISTS.search(text):
         return f"{match[1]} exists already. Fix: write {match[1]}=... without the +."
     if match := _APPEND.search(text) or _NOT_A_KEY.search(text):
         return _unknown_key(match[1], arguments)
-    first_line, *more = text.strip().splitlines() or ["Not understood."]
+    first_line, *more = text.strip().splitlines() or ["The command line cannot be parsed."]
     more = [line.strip() for line in more if line.strip() and "See https" not in line]
     said = " ".join([first_line, *more]).rstrip(".")
     return f"{said}. Fix: write KEY=VALUE; `ablate run --help` lists the keys."
 
 
 def _unknown_choice(group: str, given: str, allowed: list[str]) -> str:
-    """Name the choices of a group; a launcher may only have to be installed."""
+    """Name the choices of a group; a known launcher may just need to be installed."""
     package = _LAUNCHER_PACKAGES.get(given.partition("_")[0])
     install = f" Fix: pip install {package}." if group == "hydra/launcher" and package else ""
     return f"{unknown(group, given, allowed)}{install}"
@@ -105,7 +105,7 @@ def _unknown_flag(given: str, arguments: list[str]) -> str:
 
 
 def _unknown_key(given: str, arguments: list[str]) -> str:
-    """Name the key, in the configuration as it was asked for, that is most like the one given."""
+    """Name the key of the requested configuration that is closest to the one given."""
     known = _known(arguments)
     keys = flat_keys(known)
     parent, _, last = given.rpartition(".")

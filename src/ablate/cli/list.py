@@ -44,7 +44,7 @@ def list_choices(arguments: list[str]) -> int:
 
 
 def _check(given: argparse.Namespace, flags: list[str]) -> None:
-    """Refuse what is no group, no folder or no flag.
+    """Refuse an unknown group or flag, and a path that is not a folder.
 
     Raises:
         ConfigError: If any is.
@@ -56,7 +56,7 @@ def _check(given: argparse.Namespace, flags: list[str]) -> None:
         raise unknown("flag", flags[0], ["--config-dir"])
     if given.config_dir is not None and not given.config_dir.is_dir():
         raise ConfigError(
-            f"--config-dir is '{given.config_dir}', which is no folder. Fix: give a folder of config groups."
+            f"--config-dir is '{given.config_dir}', which is not a folder. Fix: give a folder of config groups."
         )
 
 

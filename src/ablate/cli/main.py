@@ -11,13 +11,13 @@ ablate - config-driven ablations of vision-language models
 
 usage: ablate COMMAND [ARGUMENTS]
 
-  run     make the runs of an ablation, or a single one     ablate run +ablation=rank
-  list    show what there is to choose from                 ablate list methods
+  run     run an ablation, or a single configuration     ablate run +ablation=rank
+  list    list the available choices                     ablate list methods
 
   ablate run --help     groups, keys and their values
   ablate --version      print the version
 
-exit codes: 0 all runs ok, 1 a run failed, 2 a mistake in usage or configuration
+exit codes: 0 all runs ok, 1 a run failed, 2 an error in usage or configuration
 """
 
 

@@ -24,7 +24,7 @@ from ablate.config.folder import config_folder
 from ablate.config.user_files import guard_config_files
 
 _USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
-# Where Hydra reads the command line and the configuration: whatever is raised there is about them.
+# Where Hydra reads the command line and the configuration: whatever is raised there is a usage error.
 _READING = (
     "hydra._internal.callbacks",
     "hydra._internal.config_loader_impl",
@@ -35,7 +35,7 @@ _READING = (
     "logging.config",
     "omegaconf",
 )
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
     """Run `ablate run ARGUMENTS`.
 
     Returns:
-        0 if all runs are ok, 1 if one failed, 2 for a mistake in usage or configuration.
+        0 if all runs are ok, 1 if one failed, 2 for an error in usage or configuration.
     """
     with _exceptions_let_through() as wants_traceback, _terminated_like_interrupted():
         try:
@@ -55,18 +55,18 @@ def run(arguments: list[str]) -> int:
             )
             main(_job)()
         except KeyboardInterrupt:
-            _tell("interrupted; the same command goes on where it stopped")
+            _print_error("interrupted; run the same command again to resume")
             return 130
         except SystemExit as error:
             # Hydra prints what is wrong and leaves with 1, which means here that a run failed.
             return 2 if error.code else 0
         except Exception as error:
             if type(error).__name__ == "RunsFailedError":
-                _tell(str(error))
+                _print_error(str(error))
                 return 1
             if wants_traceback or not _is_usage(error):
                 raise
-            _tell(explain(error, arguments))
+            _print_error(explain(error, arguments))
             return 2
     return 0
 
@@ -83,7 +83,7 @@ def complete(arguments: list[str]) -> int:
 
 @contextmanager
 def _exceptions_let_through() -> Iterator[bool]:
-    """Keep Hydra from printing exceptions and exiting with 1; tell whether the user asked for tracebacks."""
+    """Keep Hydra from printing exceptions and exiting with 1; yield whether the user wants tracebacks."""
     given = os.environ.get(_FULL_ERROR)
     os.environ[_FULL_ERROR] = "1"
     try:
@@ -97,7 +97,7 @@ def _exceptions_let_through() -> Iterator[bool]:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C: the run at hand leaves its row, and the next call goes on."""
+    """Treat SIGTERM as Ctrl-C: the current run leaves its row, and the next call resumes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -108,7 +108,7 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, earlier)
 
 
-def _tell(text: str) -> None:
+def _print_error(text: str) -> None:
     print(f"ablate run: {one_line(text)}", file=sys.stderr)
 
 
@@ -118,19 +118,19 @@ def _check_folders() -> None:
         Path.cwd()
     except OSError as error:
         raise ConfigError(
-            "The working folder does not exist any more. Fix: cd to one that does."
+            "The working folder no longer exists. Fix: cd to one that does."
         ) from error
     try:
         tempfile.gettempdir()
     except OSError as error:
         raise ConfigError(
-            f"{error.strerror}. Fix: make room, or set TMPDIR to a folder."
+            f"{error.strerror}. Fix: free some space, or set TMPDIR to a folder."
         ) from error
 
 
 def _is_usage(error: Exception) -> bool:
-    """Tell a mistake of the user's from a fault of ours."""
-    if isinstance(error, _USAGE) or (isinstance(error, OSError) and error.errno in _NO_ROOM):
+    """Distinguish a user error from a fault of ablate."""
+    if isinstance(error, _USAGE) or (isinstance(error, OSError) and error.errno in _NO_SPACE):
         return True
     modules = [
         str(frame.f_globals.get("__name__", ""))

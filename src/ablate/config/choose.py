@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 
 def choose(key: object, options: Mapping[object, object]) -> object:
-    """Return the option of that key; None where there is none, which is then refused as any wrong value is."""
+    """Return the option of that key; None without one, which is then refused like any wrong value."""
     return options.get(key)
 
 

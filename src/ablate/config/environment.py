@@ -1,4 +1,4 @@
-"""Which keys may take their value from the environment: places, never what is written down as a setting."""
+"""Which keys may take their value from the environment: locations, never a recorded setting."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -12,14 +12,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablate.config.errors import ConfigError
 
-_PLACES = re.compile(
+_LOCATIONS = re.compile(
     r"output_dir|model\.(?:llava|clip|language)|encoder\.parts\.\d+\.source"
     r"|(?:.+\.)?(?:path|image_folder|include_path)"
 )
 
 
 def check_environment(config: DictConfig) -> None:
-    """Refuse `${oc.env:...}` where its value would be recorded as more than a place.
+    """Refuse `${oc.env:...}` where its value would be recorded as more than a location.
 
     Every run writes its whole configuration into its folder; a token would be published with the results.
 
@@ -27,37 +27,37 @@ def check_environment(config: DictConfig) -> None:
         config: The configuration with its interpolations, without `hydra`.
 
     Raises:
-        ConfigError: If a key that is no place takes its value from the environment, directly or by another key.
+        ConfigError: If a key that is not a location takes its value from the environment, directly or by another key.
     """
-    with _environment_watched() as asked:
+    with _environment_watched() as variables:
         for key, resolve in _interpolations(config, ""):
-            asked.clear()
-            # What cannot be resolved is told where the configuration is read.
+            variables.clear()
+            # What cannot be resolved is reported when the configuration is read.
             with suppress(OmegaConfBaseException):
                 value = resolve()
                 if OmegaConf.is_config(value):
                     OmegaConf.to_container(value, resolve=True)
-            if asked and not _PLACES.fullmatch(key):
+            if variables and not _LOCATIONS.fullmatch(key):
                 raise ConfigError(
-                    f"{key} takes its value from the environment (${{oc.env:{asked[0]}}}) and would be "
-                    "written into the results; allowed for places alone, such as output_dir, data.path and "
+                    f"{key} takes its value from the environment (${{oc.env:{variables[0]}}}) and would be "
+                    "written into the results; allowed only for locations, such as output_dir, data.path and "
                     f"model.llava. Fix: {key}=VALUE on the command line."
                 )
 
 
 @contextmanager
 def _environment_watched() -> Iterator[list[str]]:
-    """Yield a list that fills with the variables that interpolations ask for."""
-    asked: list[str] = []
+    """Yield a list that collects the variables that interpolations read."""
+    variables: list[str] = []
 
     def environment(variable: str, *default: str) -> str | None:
-        asked.append(variable)
+        variables.append(variable)
         value: str | None = resolvers.env(variable, *default)
         return value
 
     OmegaConf.register_new_resolver("oc.env", environment, replace=True)
     try:
-        yield asked
+        yield variables
     finally:
         OmegaConf.register_new_resolver("oc.env", resolvers.env, replace=True)
 

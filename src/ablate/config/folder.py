@@ -1,4 +1,4 @@
-"""Where the shipped configuration lies, and what it offers."""
+"""Where the shipped configuration is, and its choices."""
 
 from pathlib import Path
 

@@ -13,9 +13,10 @@ from ablate.config.environment import check_environment
 from ablate.config.errors import ConfigError, nearest
 from ablate.config.rules import check_rules
 from ablate.config.schema import RunConfig
+from ablate.config.schema.method import NAMED, TUNER
 
 _ADAPTER = TypeAdapter(RunConfig)
-_SCALAR_NAMES = ("bool", "int", "float", "str", "list")
+_UNION_NAMES = ("bool", "int", "float", "str", "list", NAMED, TUNER)
 _TAG_KEYS = ("name", "kind", "source")
 _WORDS = {
     "too_short": "at least one item",
@@ -48,7 +49,7 @@ def read_plain(values: object) -> RunConfig:
     """Read what `to_plain` returned.
 
     Raises:
-        ConfigError: If it is no run of this version.
+        ConfigError: If it is not a run of this version.
     """
     return _validated(values, OmegaConf.create({}))
 
@@ -156,7 +157,7 @@ def _location(detail: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
         try:
             node = node[part]
         except (KeyError, IndexError, TypeError):
-            if part in tags or part in _SCALAR_NAMES:
+            if part in tags or part in _UNION_NAMES:
                 continue
         keys.append(str(part))
     return keys

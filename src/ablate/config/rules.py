@@ -1,7 +1,7 @@
 """What a typed configuration still has to satisfy: rules that no single field's type can state."""
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema import RunConfig, TrainConfig
+from ablate.config.schema import METHOD_NAMES, PeftTunerMethod, RunConfig, TrainConfig
 
 _MAX_NAME_BYTES = 255
 
@@ -10,7 +10,8 @@ def check_rules(run: RunConfig) -> None:
     """Check names, texts and learning rates.
 
     Raises:
-        ConfigError: If a name is no plain folder name, a text is empty, or a learning rate ends above its peak.
+        ConfigError: If a name is not a plain folder name or is a built-in method's, a text is empty, or a learning
+            rate ends above its peak.
     """
     _check_folder_name("name", run.name)
     texts = {
@@ -24,6 +25,13 @@ def check_rules(run: RunConfig) -> None:
     for key, text in texts.items():
         if text is not None and not text.strip():
             raise ConfigError(f"{key} is {text!r}; allowed: a text. Fix: {key}='...'.")
+    for key, method in (("method", run.method), ("language", run.language)):
+        if isinstance(method, PeftTunerMethod) and method.name in METHOD_NAMES:
+            raise ConfigError(
+                f"{key}.name is '{method.name}', the name of a built-in method, but {key}.peft_type is "
+                f"{method.peft_type}; allowed: any other name. Fix: "
+                f"{key}.name=my-{method.name}, or leave {key}.peft_type out."
+            )
     for key, train in (("train", run.train), ("align", run.align)):
         if train is not None:
             _check_learning_rates(key, train)

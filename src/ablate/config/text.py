@@ -12,7 +12,7 @@ def printable(text: str) -> str:
     r"""Escape what would not be seen, or would change how the rest of a line is seen.
 
     Args:
-        text: Any text, also a file name that is no UTF-8 (whose stray bytes Python holds as lone surrogates).
+        text: Any text, also a file name that is not UTF-8 (whose stray bytes Python holds as lone surrogates).
 
     Returns:
         One line that can be encoded, with escapes such as `\n`, `\x1b` and `\u202e`.
@@ -23,7 +23,7 @@ def printable(text: str) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Tell whether a text can be encoded: names that are no UTF-8 and half characters of JSON cannot."""
+    """Tell whether a text can be encoded: names that are not UTF-8 and half characters of JSON cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -3,7 +3,7 @@
 Hydra instantiates what a configuration names: callbacks, launchers, sweepers, log handlers. So each
 file that is not the package's own is checked twice before Hydra acts on any: its text when it is
 read, and what it sets below `hydra` when it is merged, since only then is its place known (a package
-header, a defaults list and the folder it lies in all move it). docs/security.md lists what is allowed.
+header, a defaults list and the folder it is in all move it). docs/security.md lists what is allowed.
 """
 
 import re
@@ -85,7 +85,7 @@ class FileConfigSource(file_config_source.FileConfigSource):
         parts = PurePosixPath(config_path).parts
         if parts[0] == "hydra" and parts[:2] != ("hydra", "launcher"):
             raise ConfigError(
-                f"{path} is of a group of hydra's; a config folder may hold hydra/launcher alone. "
+                f"{path} belongs to one of Hydra's groups; a config folder may only hold hydra/launcher. "
                 "Fix: remove the file, and give its values on the command line."
             )
         if not path.exists():
@@ -123,11 +123,11 @@ def _is_shipped(folder: str) -> bool:
 
 
 def _check_place(config_path: str) -> None:
-    """Refuse a config whose name leads out of the folders that were given."""
+    """Refuse a config whose name leads outside the given folders."""
     place = PurePosixPath(config_path)
     if place.is_absolute() or ".." in place.parts:
         raise ConfigError(
-            f"'{config_path}' leads out of the config folders. "
+            f"'{config_path}' is outside the config folders. "
             "Fix: --config-dir FOLDER, and a name below that folder."
         )
 
@@ -148,13 +148,13 @@ def _check_shadow(config_path: str, repo: IConfigRepository) -> None:
 
 
 def _check_content(content: object, path: Path) -> None:
-    """Check what can be told from a file alone."""
+    """Check what can be checked on a file alone."""
     if not isinstance(content, Mapping):
         raise ConfigError(f"{path} holds a {type(content).__name__}; allowed: KEY: VALUE lines.")
     for key in _keys(content):
         if not isinstance(key, str):
             raise ConfigError(
-                f"{path} has the key {key!r}, which is no text. Fix: '{key}' in quotes."
+                f"{path} has the key {key!r}, which is not text. Fix: '{key}' in quotes."
             )
         if key in _CODE_KEYS:
             raise ConfigError(
@@ -170,7 +170,7 @@ def _check_content(content: object, path: Path) -> None:
 
 
 def _check_default(entry: object, path: Path) -> None:
-    """Refuse what is no entry of a defaults list, or reaches below `hydra` other than to choose the launcher."""
+    """Refuse what is not an entry of a defaults list, and what reaches below `hydra` but for the launcher."""
     pairs = [*entry.items()] if isinstance(entry, Mapping) else [(entry, None)]
     word, choice = pairs[0] if len(pairs) == 1 else (None, None)
     if not isinstance(word, str) or not word.split() or not _is_choice(choice):
@@ -180,8 +180,8 @@ def _check_default(entry: object, path: Path) -> None:
     is_hydra = parts[0] == "hydra" and parts[:2] != ["hydra", "launcher"]
     if is_hydra or "hydra" in re.split(r"[.:]", package):
         raise ConfigError(
-            f"{path} has '{word}' in its defaults; of hydra's groups a configuration file may choose "
-            "hydra/launcher alone. Fix: choose it on the command line."
+            f"{path} has '{word}' in its defaults; of Hydra's groups a configuration file may only "
+            "choose hydra/launcher. Fix: choose it on the command line."
         )
 
 
@@ -211,8 +211,8 @@ def _check_hydra(placed: object, path: Path) -> None:
         keys = settings if isinstance(settings, Mapping) else ()
         wrong = next((f"hydra.{key}" for key in keys if key != "launcher"), "hydra")
         raise ConfigError(
-            f"{path} sets {wrong}; below hydra a configuration file may set the "
-            "launcher's plain options alone. Fix: give it on the command line."
+            f"{path} sets {wrong}; below hydra a configuration file may only set "
+            "the launcher's plain options. Fix: give it on the command line."
         )
     launcher = settings.get("launcher", {})
     options = launcher if isinstance(launcher, Mapping) else {"launcher": launcher}

@@ -36,7 +36,7 @@ def read_text(path: Path) -> str:
         ) from error
     if len(content) > MAX_BYTES:
         raise ConfigError(
-            f"{path} is larger than {MAX_BYTES} bytes; a configuration is not. "
+            f"{path} is larger than {MAX_BYTES} bytes, the limit of a configuration file. "
             "Fix: give a configuration file."
         )
     try:
@@ -73,7 +73,7 @@ def parse(text: str, path: Path) -> Container:
         raise
     except Exception as error:  # OmegaConf refuses keys and values in a dozen classes of its own
         raise ConfigError(
-            f"{path} holds what no configuration may hold: {error}. Fix: use text keys and plain values."
+            f"{path} holds what is not allowed in a configuration: {error}. Fix: use text keys and plain values."
         ) from error
 
 

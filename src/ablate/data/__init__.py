@@ -1,1 +1,1 @@
-"""Data sets: images decoded once, drawn by seed, asked as questions."""
+"""Data sets: images decoded once, drawn by seed, turned into questions."""

@@ -34,7 +34,7 @@ def find_parts(root: Path) -> dict[str, Path]:
         Folder by part: `train`, which is `root` itself where it is not divided, and `test` if there is one.
 
     Raises:
-        ConfigError: If something else stands beside the parts.
+        ConfigError: If there is anything else beside the parts.
     """
     train = root / TRAIN
     if not train.is_dir() or not any(entry.is_dir() for entry in _visible(root, train)):
@@ -42,7 +42,7 @@ def find_parts(root: Path) -> dict[str, Path]:
     for entry in _visible(root, root):
         if entry.name not in (TRAIN, *TEST_PARTS) or not entry.is_dir():
             raise ConfigError(
-                f"{place(root, entry)} stands beside the folder 'train', where only the folders"
+                f"{place(root, entry)} is beside the folder 'train', where only the folders"
                 f" {', '.join(TEST_PARTS)} are read. {_rename(entry) or 'Move it out of the data.'}"
             )
     test = [root / name for name in TEST_PARTS if (root / name).is_dir()]
@@ -60,13 +60,13 @@ def class_files(root: Path, folder: Path) -> dict[str, list[Path]]:
         Files by class folder, both by name; none of them is a folder.
 
     Raises:
-        ConfigError: If something lies in no class folder, or a folder in one.
+        ConfigError: If a file is outside the class folders, or a folder is inside one.
     """
     classes = {}
     for entry in _visible(root, folder):
         if not entry.is_dir():
             raise ConfigError(
-                f"{place(root, entry)} lies in no class folder."
+                f"{place(root, entry)} is not in a class folder."
                 " Move it into the folder of its class, or out of the data."
             )
         inside = _visible(root, entry)
@@ -125,8 +125,8 @@ def readable_names(folders: Sequence[str], given: dict[str, str]) -> tuple[str, 
         compared = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
         if not compared or _IMAGE_TOKEN in name:
             raise ConfigError(
-                f"Class folder '{printable(folder)}' is called '{printable(name)}', which is no name"
-                " that a model can answer with. Rename it, or give it a name in data.class_names."
+                f"Class folder '{printable(folder)}' is called '{printable(name)}', which a model"
+                " cannot give as an answer. Rename it, or give it a name in data.class_names."
             )
         if compared in named:
             other = named[compared]
@@ -146,7 +146,7 @@ def relative(root: Path, path: Path) -> str:
 
 
 def place(root: Path, path: Path) -> str:
-    """Say in a message where something lies."""
+    """Describe a path for a message."""
     return f"'{printable(relative(root, path))}' in '{printable(str(root))}'"
 
 
@@ -161,10 +161,10 @@ def _visible(root: Path, folder: Path) -> list[Path]:
         ) from error
     names = [name for name in found if not name.startswith(".") and name not in _SYSTEM_FILES]
     for name in names:
-        # Such a name could be written to no table.
+        # Such a name could not be written to any table.
         if not is_text(name):
             raise ConfigError(
-                f"{place(root, folder / name)} has a name that is no UTF-8. Rename it."
+                f"{place(root, folder / name)} has a name that is not UTF-8. Rename it."
             )
     return [folder / name for name in names]
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from ablate.config.errors import ConfigError
 from ablate.config.text import printable
 
-# What Pillow's decoders raise for a file that is no image, a broken one, and one that claims a gigantic size.
+# What Pillow's decoders raise for a file that is not an image, a broken one, and one that claims a gigantic size.
 _UNREADABLE = (
     OSError,
     SyntaxError,
@@ -37,7 +37,7 @@ def read_rgb(file: Path | IO[bytes], name: str) -> Image.Image:
         RGB: what is transparent becomes white, 16-bit grey keeps its upper 8 bits.
 
     Raises:
-        ConfigError: If it is no image or a broken one.
+        ConfigError: If it is not an image, or a broken one.
     """
     return _decoded(file, name, whole=True)
 
@@ -63,7 +63,7 @@ def _decoded(file: Path | IO[bytes], name: str, whole: bool) -> Image.Image:
         with Image.open(file) as image:
             if image.format == "EPS":
                 # Pillow would start Ghostscript, which runs the file as a program.
-                raise ValueError("PostScript is no image but a program")
+                raise ValueError("PostScript is a program, not an image")
             if not whole:
                 image.draft(image.mode, (1, 1))
             return _as_rgb(ImageOps.exif_transpose(image))

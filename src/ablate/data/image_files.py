@@ -16,7 +16,7 @@ _SMALL_BYTES = 1 << 16
 
 
 def below(folder: Path, name: str) -> Path:
-    """Find a file by the name that a table gives it; it has to lie below a folder.
+    """Find a file by the name that a table gives it; it has to be inside a folder.
 
     Args:
         folder: The folder.
@@ -39,7 +39,7 @@ def below(folder: Path, name: str) -> Path:
     if not real.is_relative_to(folder.resolve()):
         raise ValueError(f"is a link that leads out of '{printable(str(folder))}'")
     if not real.is_file():
-        raise ValueError(f"is no file in '{printable(str(folder))}'")
+        raise ValueError(f"is not a file in '{printable(str(folder))}'")
     return file
 
 
@@ -56,7 +56,7 @@ def digests(files: Sequence[Path]) -> list[str]:
         SHA-256 of every file's content.
 
     Raises:
-        ConfigError: If one is no regular file, cannot be read, or is no image or a broken one.
+        ConfigError: If one is not a regular file, cannot be read, or is not an intact image.
     """
     sizes_bytes = [_size_bytes(file) for file in files]
     # What decodes in less time than Python needs around it, threads only slow down.
@@ -71,7 +71,7 @@ def checked_digest(content: bytes, name: str) -> str:
     """Hash an encoded image after decoding it once.
 
     Raises:
-        ConfigError: If it is no image or a broken one.
+        ConfigError: If it is not an image, or a broken one.
     """
     check_image(BytesIO(content), name)
     return hashlib.sha256(content).hexdigest()
@@ -83,8 +83,8 @@ def _size_bytes(file: Path) -> int:
     except OSError as error:
         raise _unreadable(file, error) from error
     if not stat.S_ISREG(info.st_mode):
-        # To open a pipe would be to wait for a writer.
-        raise ConfigError(f"'{printable(str(file))}' is no regular file. Remove it.")
+        # Opening a pipe would block until it has a writer.
+        raise ConfigError(f"'{printable(str(file))}' is not a regular file. Remove it.")
     return info.st_size
 
 

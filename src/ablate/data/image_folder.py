@@ -32,7 +32,7 @@ class _File:
     """One image file.
 
     Attributes:
-        path: Where it lies.
+        path: Where it is.
         label: Its class index.
         digest: SHA-256 of its content.
     """
@@ -71,7 +71,7 @@ def load_image_folder(config: ImageFolderData) -> ImageClassification:
 
     The files are listed here and not by `load_dataset("imagefolder")`, which guesses parts from
     `train` or `test` in any file's or folder's name: one image called `test_1.png` or a
-    class folder called `train` makes it drop all other images without a word (datasets 5.2). The
+    class folder called `train` makes it silently drop all other images (datasets 5.2). The
     table is held in memory, so no cache can be out of date or shared by two processes.
 
     Args:
@@ -178,7 +178,7 @@ def _table(root: Path, files: Sequence[_File], names: Sequence[str]) -> Dataset:
 
 
 def _fingerprint(root: Path, files: dict[str, list[_File]], names: Sequence[str]) -> str:
-    """Hash which files of which content stand in which part, and the class names."""
+    """Hash the files, their contents and their parts, and the class names."""
     lines = sorted(
         (part, file.label, relative(root, file.path), file.digest)
         for part, found in files.items()

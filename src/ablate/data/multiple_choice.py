@@ -4,22 +4,28 @@ import random
 import string
 from collections.abc import Sequence
 
-from ablate.data.types import LabelledImages, MultipleChoiceItem
+from ablate.data.types import MultipleChoiceItem
 
 LETTERS = string.ascii_uppercase
 LETTERS_INSTRUCTION = "Answer with the option's letter from the given choices directly."
 
 
 def multiple_choice_items(
-    images: LabelledImages, class_names: Sequence[str], question: str, n_options: int, seed: int
+    ids: Sequence[str],
+    labels: Sequence[int],
+    class_names: Sequence[str],
+    question: str,
+    n_options: int,
+    seed: int,
 ) -> list[MultipleChoiceItem]:
-    """Ask for the class of every image, with options drawn for each image on its own.
+    """Turn every image into a question about its class, with options drawn for each image on its own.
 
     An image's options depend on the seed and its id alone, so a subset of the images, or the same
-    images in another order, is asked the same questions.
+    images in another order, has the same questions.
 
     Args:
-        images: The images with their labels.
+        ids: Stable name of every image.
+        labels: Class index of every image.
         class_names: One readable name per class, all different.
         question: The question whose answer is a class name.
         n_options: Options of a question; all classes where there are fewer.
@@ -29,7 +35,7 @@ def multiple_choice_items(
         One item per image, in the order of the images.
     """
     items = []
-    for row, (id_, label) in enumerate(zip(images.ids, images.labels.tolist(), strict=True)):
+    for row, (id_, label) in enumerate(zip(ids, labels, strict=True)):
         draw = random.Random(f"{seed}/{id_}")
         others = [index for index in range(len(class_names)) if index != label]
         options = [label, *draw.sample(others, min(n_options - 1, len(others)))]

@@ -11,7 +11,7 @@ from ablate.config.errors import ConfigError
 
 
 class ImageSource(Protocol):
-    """One split of a data set: labels at hand, images decoded only when asked for."""
+    """One split of a data set: labels in memory, images decoded on demand."""
 
     @property
     def labels(self) -> Sequence[int]:
@@ -27,16 +27,16 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True)
 class ImageClassification:
-    """A classification data set that can be asked as questions about images.
+    """A classification data set that can be turned into questions about images.
 
     Attributes:
-        name: Name of the data set, as it stands in the tables.
+        name: Name of the data set, as it appears in the tables.
         class_names: One readable name per class index.
         question: The question whose answer is a class name.
         templates: CLIP prompts with one `{}` for the class name.
         train: Pool from which few-shot training images are drawn.
         test: Images that are evaluated and never trained on.
-        fingerprint: Hash of what the data set holds, the images' content included, wherever it lies.
+        fingerprint: Hash of what the data set holds, the images' content included, wherever it is stored.
     """
 
     name: str
@@ -72,7 +72,7 @@ class MultipleChoiceItem:
         image: Row of the image in its split's `pixels`; None for a text-only question.
         question: The question alone, without options.
         options: Answer texts, all different.
-        answer: Index of the right option.
+        answer: Index of the correct option.
     """
 
     id: str
@@ -83,7 +83,7 @@ class MultipleChoiceItem:
 
 
 class ImageCollection(Protocol):
-    """Images without labels, decoded only when asked for."""
+    """Images without labels, decoded on demand."""
 
     @property
     def ids(self) -> Sequence[str]:
@@ -100,7 +100,7 @@ class Conversation:
     Attributes:
         id: Name of the conversation, as its source has it.
         image: Row of the image in its collection; None for text alone.
-        turns: At least one question and answer, in order; no `<image>` stands in them.
+        turns: At least one question and answer, in order; they contain no `<image>`.
     """
 
     id: str
@@ -113,10 +113,10 @@ class InstructionData:
     """Conversations that a vision-language model is trained on.
 
     Attributes:
-        name: Name of the data, as it stands in the tables.
+        name: Name of the data, as it appears in the tables.
         conversations: All conversations; not empty.
         images: The images that they are about.
-        fingerprint: Hash of what the data hold, the content of image files included, wherever they lie.
+        fingerprint: Hash of what the data hold, the content of image files included, wherever they are stored.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""Accuracy of a vision-language model: multiple choice through the VLM, CLIP zero-shot."""
+"""Evaluation: tasks, the verbs that put items to a model, the metrics of its answers, and the cache of answers."""

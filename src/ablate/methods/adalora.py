@@ -11,12 +11,12 @@ from torch import Tensor
 from ablate.config.errors import ConfigError
 from ablate.config.schema import AdaloraMethod
 from ablate.methods.base import Session
-from ablate.methods.peft_method import PeftMethod
+from ablate.methods.peft_method import TargetedPeftMethod
 from ablate.methods.targets import target_pattern
 from ablate.models.vlm import VisionLanguageModel
 
 
-class Adalora(PeftMethod):
+class Adalora(TargetedPeftMethod):
     """dW = (alpha / rank) * B diag(E) A, with E zero at first (Zhang et al., arXiv 2303.10512).
 
     All layers start at `initial_rank_factor * rank`; triplets of the lowest sensitivity are set to
@@ -24,7 +24,7 @@ class Adalora(PeftMethod):
     """
 
     def __init__(self, config: AdaloraMethod) -> None:
-        self.learning_rate_scale = config.learning_rate_scale
+        super().__init__(config)
         self._config = config
 
     def adapter_config(self, vlm: VisionLanguageModel, session: Session) -> AdaLoraConfig:

@@ -1,8 +1,9 @@
-"""What a method is to the runner: hooks around a training loop that knows no method by name."""
+"""The method interface: hooks around a training loop that is independent of the method."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -27,13 +28,42 @@ class Session:
     gradients: Mapping[str, Tensor]
     seed: int
 
+    @classmethod
+    def without_data(cls, seed: int) -> Self:
+        """Return the session of a method that is made trainable, but never trained."""
+
+        def no_loss(indices: Tensor) -> Tensor:
+            raise RuntimeError(
+                f"There is no data here, but a loss of {len(indices)} examples was requested."
+            )
+
+        return cls(no_loss, n_examples=0, total_steps=2, gradients={}, seed=seed)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a method has to fit, known before any weight is loaded.
+
+    Attributes:
+        vlm: The model without weights, on torch's `meta` device; not to be changed.
+        encoder: Name of the image encoder, or of the model whose own it is, for an error's text.
+        is_own_encoder: Whether the encoder is the model's own.
+        key: The configuration key that the method is given in, for an error's text.
+    """
+
+    vlm: VisionLanguageModel
+    encoder: str
+    is_own_encoder: bool
+    key: str = field(default="method")
+
 
 class Method(ABC):
     """One way to adapt a vision-language model.
 
     One object lives through all sessions of a run. Every session calls `importance_parameters`,
     `attach`, then training with `penalty` and `after_step`, then `update` and `merge`. A session
-    starts from a model whose parameters are all frozen.
+    starts from a model whose parameters are all frozen. `parts`, `check` and `check_model` answer
+    before there is one.
 
     Attributes:
         learning_rate_scale: Factor on the learning rate of the training recipe.
@@ -41,12 +71,34 @@ class Method(ABC):
 
     learning_rate_scale: float = 1.0
 
+    @abstractmethod
+    def parts(self) -> frozenset[str]:
+        """Return the parts that it trains: keys of `PART_PATHS`, and CLIP's `visual_projection`."""
+
+    def check(self, key: str = "method") -> None:
+        """Check the method by itself.
+
+        Args:
+            key: The configuration key that it is given in, for the error's text.
+
+        Raises:
+            ConfigError: If its configuration does not fit any model.
+        """
+        del key
+
+    def check_model(self, setting: Setting) -> None:
+        """Check the method against a model.
+
+        Raises:
+            ConfigError: If the model lacks what is to be trained.
+        """
+        del setting
+
     def importance_parameters(self, vlm: VisionLanguageModel) -> dict[str, nn.Parameter]:
         """Name the weights whose mean gradient `attach` wants; none by default."""
         del vlm
         return {}
 
-    @abstractmethod
     def attach(self, vlm: VisionLanguageModel, session: Session) -> None:
         """Make exactly the trained parameters require a gradient; the model's outputs do not change.
 
@@ -56,6 +108,21 @@ class Method(ABC):
             vlm: The model, all frozen.
             session: What it is about to be trained on.
         """
+        self.make_trainable(vlm, session)
+        self.measure(session)
+
+    @abstractmethod
+    def make_trainable(self, vlm: VisionLanguageModel, session: Session) -> None:
+        """Do the part of `attach` that needs no data: a model without weights will do, too.
+
+        Args:
+            vlm: The model, all frozen.
+            session: Its loss and its gradients are left alone.
+        """
+
+    def measure(self, session: Session) -> None:
+        """Do the rest of `attach`, with the session's loss and gradients; nothing by default."""
+        del session
 
     def learning_rate_scale_of(self, path: str) -> float:
         """Return the factor on the learning rate of the trained parameter at `path` in the model."""

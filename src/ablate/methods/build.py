@@ -17,6 +17,7 @@ from ablate.config.schema import (
     LorsuMethod,
     LossName,
     MethodConfig,
+    PeftTunerMethod,
     SpuMethod,
 )
 from ablate.methods.adalora import Adalora
@@ -28,6 +29,7 @@ from ablate.methods.layernorm import LayerNorm
 from ablate.methods.lora import Lora
 from ablate.methods.lorsu.method import Lorsu
 from ablate.methods.lorsu_l import LorsuL
+from ablate.methods.peft_tuner import PeftTuner
 from ablate.methods.spu import Spu
 
 _METHODS: dict[type[Any], Callable[[Any, LossName], Method]] = {
@@ -39,14 +41,34 @@ _METHODS: dict[type[Any], Callable[[Any, LossName], Method]] = {
     LoraMethod: lambda config, _: Lora(config, weight_decomposed=False),
     DoraMethod: lambda config, _: Lora(config, weight_decomposed=True),
     AdaloraMethod: lambda config, _: Adalora(config),
+    PeftTunerMethod: lambda config, _: PeftTuner(config),
     SpuMethod: Spu,
     LorsuMethod: Lorsu,
     LorsuLMethod: lambda config, _: LorsuL(config),
 }
+# What a configuration says for each loss.
+_BY_LOSS = ("variants", "blocks", "fisher_batch_size")
+_BEHIND_ENCODER = {"projector", "language_model"}
 
 
-def build_method(config: MethodConfig, loss: LossName) -> Method:
-    """Return the method that a configuration describes, as trained with a loss."""
+def build_method(config: MethodConfig, loss: LossName, key: str = "method") -> Method:
+    """Return the method that a configuration describes, as trained with a loss.
+
+    Args:
+        config: The method.
+        loss: What it is trained on.
+        key: The configuration key that it is given in, for the error's text.
+
+    Raises:
+        ConfigError: If the configuration lacks a value that it needs for the loss.
+    """
+    for field in _BY_LOSS:
+        given = getattr(config, field, None)
+        if isinstance(given, dict) and loss not in given:
+            raise ConfigError(
+                f"loss is '{loss}', but {key}.{field} has no value for it; given: {', '.join(given) or 'none'}. "
+                f"Fix: add {key}.{field}.{loss}, as the shipped configuration of '{config.name}' has it."
+            )
     return _METHODS[type(config)](config, loss)
 
 
@@ -59,25 +81,12 @@ def check_method(config: MethodConfig, loss: LossName, key: str = "method") -> N
         key: The configuration key that it is given in, for the error's text.
 
     Raises:
-        ConfigError: If it trains nothing, or something that the loss never passes through.
+        ConfigError: If it trains nothing, or something that the loss does not depend on.
     """
-    behind_encoder = isinstance(config, LorsuLMethod | FullLanguageMethod)
-    if isinstance(config, LoraMethod):
-        targets = config.target_modules
-        behind_encoder = bool(targets.projector or targets.language_model)
-        if not (behind_encoder or targets.encoder):
-            raise ConfigError(
-                f"{key}.target_modules of method '{config.name}' names no layer to train. "
-                f"Fix: {key}.target_modules.{'encoder' if key == 'method' else 'language_model'}=[q_proj,v_proj]."
-            )
-    by_loss = {LorsuMethod: "variants", SpuMethod: "blocks"}.get(type(config))
-    if by_loss is not None and loss not in (given := getattr(config, by_loss)):
+    method = build_method(config, loss, key)
+    method.check(key)
+    if loss == "clip" and method.parts() & _BEHIND_ENCODER:
         raise ConfigError(
-            f"loss is '{loss}', but {key}.{by_loss} says nothing of it; given: {', '.join(given) or 'none'}. "
-            f"Fix: add {key}.{by_loss}.{loss}, as the shipped configuration of '{config.name}' has it."
-        )
-    if behind_encoder and loss == "clip":
-        raise ConfigError(
-            f"method '{config.name}' trains weights behind the image encoder, which loss=clip never "
-            "reaches; allowed: loss=lm. Fix: loss=lm."
+            f"method '{config.name}' trains weights after the image encoder, on which loss=clip does "
+            "not depend; allowed: loss=lm. Fix: loss=lm."
         )

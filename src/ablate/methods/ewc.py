@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from ablate.config.schema import EwcMethod, LossName
 from ablate.methods.base import Session
 from ablate.methods.full import Full
-from ablate.models.vlm import VisionLanguageModel
 
 
 class Ewc(Full):
@@ -19,7 +18,7 @@ class Ewc(Full):
     Fisher information of their data, each at the weights that its session ended with.
 
     In the first session, and so offline, there is no earlier data and that of the pre-training is
-    not at hand. F is then that of the session's own few-shot set at the pre-trained weights; it is
+    not available. F is then that of the session's own few-shot set at the pre-trained weights; it is
     dropped as soon as there is an earlier session.
     """
 
@@ -32,9 +31,8 @@ class Ewc(Full):
         self._fisher: dict[str, Tensor] = {}
         self._anchors: dict[str, Tensor] = {}
 
-    def attach(self, vlm: VisionLanguageModel, session: Session) -> None:
-        """Make the encoder trainable and measure what must not move."""
-        super().attach(vlm, session)
+    def measure(self, session: Session) -> None:
+        """Measure what must not move."""
         if self._last_session is None:
             self._fisher = diagonal_fisher(self._trained, session, self._batch_size)
         else:
@@ -45,13 +43,13 @@ class Ewc(Full):
         self._anchors = {name: self._trained[name].detach().clone() for name in self._fisher}
         self._last_session = session
 
-    def penalty(self) -> Tensor:
-        """Return the weighted squared distance from where the session started."""
+    def penalty(self) -> Tensor | None:
+        """Return the weighted squared distance from where the session started; None where no weight matters."""
         distances = [
             (values * (self._trained[name] - self._anchors[name]).square()).sum()
             for name, values in self._fisher.items()
         ]
-        return self._penalty_weight / 2 * torch.stack(distances).sum()
+        return self._penalty_weight / 2 * torch.stack(distances).sum() if distances else None
 
 
 def diagonal_fisher(
@@ -69,7 +67,7 @@ def diagonal_fisher(
         batch_size: Examples per gradient.
 
     Returns:
-        Non-negative values in the shape of each weight; weights that no loss reaches are left out.
+        Non-negative values in the shape of each weight; weights that the loss does not depend on are left out.
     """
     weights = list(parameters.values())
     totals = [torch.zeros_like(weight) for weight in weights]

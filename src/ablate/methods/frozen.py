@@ -11,7 +11,11 @@ from ablate.models.vlm import VisionLanguageModel
 class Frozen(Method):
     """Leave the model as it is."""
 
-    def attach(self, vlm: VisionLanguageModel, session: Session) -> None:
+    def parts(self) -> frozenset[str]:
+        """Return no part."""
+        return frozenset()
+
+    def make_trainable(self, vlm: VisionLanguageModel, session: Session) -> None:
         """Make nothing trainable."""
         del vlm, session
 

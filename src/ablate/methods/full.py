@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ablate.methods.base import Method, Session
-from ablate.methods.targets import part_of
+from ablate.models.parts import part_of
 from ablate.models.vlm import VisionLanguageModel
 
 
@@ -30,11 +30,15 @@ class Full(Method):
         self._stored_types: dict[str, torch.dtype] = {}
         self._statistics: dict[str, Tensor] = {}
 
+    def parts(self) -> frozenset[str]:
+        """Return the part."""
+        return frozenset({self._part})
+
     def select(self, vlm: VisionLanguageModel) -> dict[str, nn.Parameter]:
         """Name the weights to train by their path in `vlm`."""
         return {name: p for name, p in vlm.named_parameters() if part_of(name) == self._part}
 
-    def attach(self, vlm: VisionLanguageModel, session: Session) -> None:
+    def make_trainable(self, vlm: VisionLanguageModel, session: Session) -> None:
         """Make the selected weights trainable."""
         del session
         self._trained = self.select(vlm)
@@ -48,7 +52,7 @@ class Full(Method):
         """Return the trained weights themselves, by their path in the model, on the CPU.
 
         With them come the statistics of trained BatchNorms, which training moves too. They take no
-        more room than their change would, and `load_state_dict(..., strict=False)` of the untouched
+        more room than their change would, and `load_state_dict(..., strict=False)` on the base
         model restores them exactly.
         """
         moved = {**self._trained, **self._statistics}

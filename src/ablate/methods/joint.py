@@ -1,13 +1,13 @@
 """Several methods at once, each on a part of the model of its own."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 
 from ablate.methods.base import Method, Session
-from ablate.methods.targets import PART_PATHS, part_of
+from ablate.models.parts import PART_PATHS, part_of
 from ablate.models.vlm import VisionLanguageModel
 
 
@@ -24,6 +24,10 @@ class Joint(Method):
         self._adapted: VisionLanguageModel | None = None
         self._peft_configs: dict[str, object] = {}
 
+    def parts(self) -> frozenset[str]:
+        """Return what any of the methods trains."""
+        return frozenset().union(*(method.parts() for method in self._by_part.values()))
+
     def learning_rate_scale_of(self, path: str) -> float:
         """Return what the method of the parameter's part says."""
         part = part_of(path)
@@ -37,14 +41,12 @@ class Joint(Method):
         return named
 
     def attach(self, vlm: VisionLanguageModel, session: Session) -> None:
-        """Attach one method after the other; an adapter freezes all but itself, so what it froze is thawed again."""
-        trained: list[nn.Parameter] = []
-        for part, method in self._by_part.items():
-            with self._own_adapter(vlm, part):
-                method.attach(vlm, session)
-            trained += [p for p in vlm.parameters() if p.requires_grad]
-        for parameter in trained:
-            parameter.requires_grad_(True)
+        """Attach one method after the other: each measures a model in which it alone is trained."""
+        self._one_by_one(vlm, lambda method: method.attach(vlm, session))
+
+    def make_trainable(self, vlm: VisionLanguageModel, session: Session) -> None:
+        """Make one part after the other trainable."""
+        self._one_by_one(vlm, lambda method: method.make_trainable(vlm, session))
 
     def penalty(self) -> Tensor | None:
         """Return the sum of all penalties, if there is any."""
@@ -58,11 +60,15 @@ class Joint(Method):
 
     def update(self) -> dict[str, Tensor]:
         """Return every method's update, the name of its part in front; a method sees adapters of the others, too."""
+        others = {
+            part: [path for other, path in PART_PATHS.items() if other != part]
+            for part in self._by_part
+        }
         return {
             f"{part}.{name}": tensor
             for part, method in self._by_part.items()
             for name, tensor in method.update().items()
-            if PART_PATHS[part] in name or "lm_head" in name
+            if not any(path in name for path in others[part])
         }
 
     def load(self, vlm: VisionLanguageModel, update: Mapping[str, Tensor], seed: int) -> None:
@@ -79,6 +85,16 @@ class Joint(Method):
             if part in self._peft_configs:
                 vars(self._adapted)["peft_config"] = self._peft_configs.pop(part)
             method.merge()
+
+    def _one_by_one(self, vlm: VisionLanguageModel, attach: Callable[[Method], None]) -> None:
+        """Attach all methods; an adapter freezes all but itself, so those parameters are made trainable again."""
+        trained: list[nn.Parameter] = []
+        for part, method in self._by_part.items():
+            with self._own_adapter(vlm, part):
+                attach(method)
+            trained += [p for p in vlm.parameters() if p.requires_grad]
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
     @contextmanager
     def _own_adapter(self, vlm: VisionLanguageModel, part: str) -> Iterator[None]:

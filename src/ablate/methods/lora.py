@@ -5,12 +5,12 @@ from peft import LoraConfig
 
 from ablate.config.schema import LoraMethod
 from ablate.methods.base import Session
-from ablate.methods.peft_method import PeftMethod
+from ablate.methods.peft_method import TargetedPeftMethod
 from ablate.methods.targets import target_pattern
 from ablate.models.vlm import VisionLanguageModel
 
 
-class Lora(PeftMethod):
+class Lora(TargetedPeftMethod):
     """dW = (alpha / rank) * B A, with B zero at first (Hu et al., arXiv 2106.09685).
 
     Weight-decomposed (DoRA, Liu et al., arXiv 2402.09353), the sum W + dW is scaled to row norms
@@ -18,7 +18,7 @@ class Lora(PeftMethod):
     """
 
     def __init__(self, config: LoraMethod, weight_decomposed: bool) -> None:
-        self.learning_rate_scale = config.learning_rate_scale
+        super().__init__(config)
         self._config = config
         self._weight_decomposed = weight_decomposed
 

@@ -13,6 +13,10 @@ class LorsuL(LorsuFamily):
         self.learning_rate_scale = config.learning_rate_scale
         self._config = config
 
+    def parts(self) -> frozenset[str]:
+        """Return the language model."""
+        return frozenset({"language_model"})
+
     def lorsu_config(self, vlm: VisionLanguageModel, seed: int) -> LorsuConfig:
         """Describe the adapter on the language model, which has no biases to train."""
         del vlm

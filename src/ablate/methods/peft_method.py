@@ -7,7 +7,11 @@ from peft import PeftConfig, PeftModel, get_peft_model
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor
 
-from ablate.methods.base import Method, Session
+from ablate.config.errors import ConfigError
+from ablate.config.schema import LoraMethod, PeftTunerMethod
+from ablate.methods.base import Method, Session, Setting
+from ablate.methods.targets import check_targets, layers_by_part
+from ablate.models.parts import PART_PATHS
 from ablate.models.vlm import VisionLanguageModel
 
 
@@ -27,7 +31,7 @@ class PeftMethod(Method):
     def adapter_config(self, vlm: VisionLanguageModel, session: Session) -> PeftConfig:
         """Describe the adapter."""
 
-    def attach(self, vlm: VisionLanguageModel, session: Session) -> None:
+    def make_trainable(self, vlm: VisionLanguageModel, session: Session) -> None:
         """Put the adapter around the model's layers."""
         self._wrapped = get_peft_model(vlm, self.adapter_config(vlm, session))
 
@@ -39,14 +43,16 @@ class PeftMethod(Method):
             **dict(self.peft_model.named_buffers()),
         }
         adapter = get_peft_model_state_dict(
-            self.peft_model, state_dict=tensors, save_embedding_layers=False
+            self.peft_model,
+            state_dict={**tensors, **_shared(self.peft_model)},
+            save_embedding_layers=False,
         )
         return {name: t.detach().to("cpu", copy=True) for name, t in adapter.items()}
 
     def load(self, vlm: VisionLanguageModel, update: Mapping[str, Tensor], seed: int) -> None:
         """Put the adapter around the model's layers and fill it."""
-        self._wrapped = get_peft_model(vlm, self.adapter_config(vlm, _untrained(seed)))
-        set_peft_model_state_dict(self._wrapped, dict(update))
+        self.make_trainable(vlm, Session.without_data(seed))
+        set_peft_model_state_dict(self.peft_model, dict(update))
 
     def merge(self) -> None:
         """Write the adapter's update into the weights it belongs to, and remove it."""
@@ -54,12 +60,41 @@ class PeftMethod(Method):
         self._wrapped = None
 
 
-def _untrained(seed: int) -> Session:
-    """Return a session for an adapter that is filled from a file instead of being trained."""
+class TargetedPeftMethod(PeftMethod):
+    """A method that wraps the linear layers that its configuration names."""
 
-    def no_loss(indices: Tensor) -> Tensor:
-        raise RuntimeError(
-            f"An adapter that is loaded has no loss, asked for {len(indices)} examples."
-        )
+    def __init__(self, config: LoraMethod | PeftTunerMethod) -> None:
+        """Read the layers and the learning rate's scale."""
+        self.learning_rate_scale = config.learning_rate_scale
+        self._targets = config.target_modules
+        self._name = config.name
 
-    return Session(no_loss, n_examples=0, total_steps=2, gradients={}, seed=seed)
+    def parts(self) -> frozenset[str]:
+        """Return the parts with a targeted layer."""
+        return frozenset(layers_by_part(self._targets))
+
+    def check(self, key: str = "method") -> None:
+        """Check that there is a layer to train."""
+        if not self.parts():
+            raise ConfigError(
+                f"{key}.target_modules of method '{self._name}' names no layer to train. "
+                f"Fix: {key}.target_modules.{'encoder' if key == 'method' else 'language_model'}=[q_proj,v_proj]."
+            )
+
+    def check_model(self, setting: Setting) -> None:
+        """Check that the model has every targeted layer."""
+        for part, names in layers_by_part(self._targets).items():
+            check_targets(setting.vlm.get_submodule(PART_PATHS[part]), part, names, setting.key)
+
+
+def _shared(model: PeftModel) -> dict[str, Tensor]:
+    """Return what all layers of an adapter share, under the name of the one place that peft loads it from.
+
+    Each layer refers to it, and torch names a tensor after the first place where it finds it.
+    """
+    tuner = model.base_model
+    named = [
+        *tuner.named_parameters(remove_duplicate=False),
+        *tuner.named_buffers(remove_duplicate=False),
+    ]
+    return {f"base_model.{name}": t for name, t in named if not name.startswith("model.")}

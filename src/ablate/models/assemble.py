@@ -1,6 +1,7 @@
 """A LLaVA made of parts: any image encoder, a fresh projector, any language model."""
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from ablate.models.conversation import resolved
 from ablate.models.encoders.check import sequence_config
 from ablate.models.encoders.preprocessing import load_preprocessing, raw_preprocessing
 from ablate.models.encoders.weights import load_encoder
-from ablate.models.language import load_language
+from ablate.models.language import LanguageModel, load_language
 from ablate.models.loading import settled
 from ablate.models.pretrained import quiet_transformers
 from ablate.models.vlm import VisionLanguageModel
@@ -21,11 +22,11 @@ from ablate.models.vlm import VisionLanguageModel
 def assemble(
     encoder: EncoderConfig, model: ModelConfig, compute: Compute, seed: int
 ) -> VisionLanguageModel:
-    """Put an image encoder under a language model, with a projector between them that has learned nothing.
+    """Put an image encoder under a language model, with a fresh projector between them.
 
     Args:
         encoder: The image encoder.
-        model: The language model, and how it is asked.
+        model: The language model, and its prompt.
         compute: Device and type of the frozen weights; encoder and projector are float32.
         seed: Seed of the projector.
 
@@ -36,11 +37,27 @@ def assemble(
         ConfigError: If a part cannot be loaded, or does not fit.
     """
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
-        language = load_language(model, compute)
-        # A saved model says nothing of the folders of the machine that it was made on.
-        language.config.name_or_path = ""
-        vision_config = copy.deepcopy(sequence_config(encoder))
-        config = LlavaConfig(
+        vlm = joined(encoder, model, load_language(model, compute))
+        sequence: Any = vlm.vision_config
+        tower: Any = load_encoder(encoder, sequence)
+        vlm.llava.model.vision_tower = tower
+        start_projector(vlm.llava, seed)
+    return settled(vlm, compute)
+
+
+def joined(
+    encoder: EncoderConfig, model: ModelConfig, language: LanguageModel
+) -> VisionLanguageModel:
+    """Put an image encoder and a projector without weights, on torch's `meta` device, under a language model.
+
+    Raises:
+        ConfigError: If there is no such encoder.
+    """
+    # A saved model does not depend on the folders of the machine that it was made on.
+    language.config.name_or_path = ""
+    vision_config = copy.deepcopy(sequence_config(encoder))
+    llava = _empty_llava(
+        LlavaConfig(
             vision_config=vision_config,
             text_config=language.config,
             image_token_index=language.image_token_id,
@@ -50,12 +67,9 @@ def assemble(
             tie_word_embeddings=language.lm_head.weight
             is language.model.get_input_embeddings().weight,
         )
-        llava = _empty_llava(config)
-        llava.model.vision_tower = load_encoder(encoder, vision_config)
-        llava.model.language_model = language.model
-        llava.lm_head = language.lm_head
-        torch.default_generator.manual_seed(seed)
-        _start_projector(llava)
+    )
+    llava.model.language_model = language.model
+    llava.lm_head = language.lm_head
     if language.generation is not None:
         llava.generation_config = language.generation
     if encoder.parts:
@@ -64,10 +78,9 @@ def assemble(
         )
     else:
         processor = raw_preprocessing(vision_config.image_size)
-    vlm = VisionLanguageModel(
+    return VisionLanguageModel(
         llava, None, language.tokenizer, None, processor, str(resolved(model).prompt)
     )
-    return settled(vlm, compute)
 
 
 def _empty_llava(config: LlavaConfig) -> LlavaForConditionalGeneration:
@@ -76,13 +89,22 @@ def _empty_llava(config: LlavaConfig) -> LlavaForConditionalGeneration:
         return LlavaForConditionalGeneration(config)
 
 
-def _start_projector(llava: LlavaForConditionalGeneration) -> None:
-    """Draw the projector's weights as torch does for a linear layer.
+def start_projector(llava: LlavaForConditionalGeneration, seed: int) -> None:
+    """Give a model a fresh projector, its weights drawn as torch does for a linear layer.
 
     Their scale goes with the width of what is read, 1 / sqrt(in_features): features of 192 and of
-    2176 channels arrive at the language model equally large.
+    2176 channels arrive at the language model equally large. They are drawn on the CPU, so that every device has
+    the same.
+
+    Args:
+        llava: The model; its projector is replaced.
+        seed: Seed of the weights.
     """
-    projector = llava.model.multi_modal_projector.to_empty(device="cpu").float()
-    for module in projector.modules():
-        if isinstance(module, nn.Linear):
-            module.reset_parameters()
+    projector = copy.deepcopy(llava.model.multi_modal_projector).to_empty(device="cpu").float()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        for module in projector.modules():
+            if isinstance(module, nn.Linear):
+                module.reset_parameters()
+    device = llava.get_input_embeddings().weight.device
+    llava.model.multi_modal_projector = projector.requires_grad_(False).eval().to(device)

@@ -1,4 +1,4 @@
-"""A whole model without weights, asked one question: what does not fit is found before anything is loaded."""
+"""A dry run of a model without weights on one question: what does not fit is found before anything is loaded."""
 
 from functools import lru_cache
 from typing import Any
@@ -9,13 +9,13 @@ from ablate.config.errors import ConfigError
 from ablate.config.schema import EncoderConfig, ModelConfig
 from ablate.config.schema.encoders import EncoderPart
 from ablate.models.encoders.check import vision_config
-from ablate.models.encoders.preprocessing import image_side, load_preprocessing
+from ablate.models.encoders.preprocessing import image_side
 from ablate.models.files import check_folder
 from ablate.models.kinds import check_language, check_pair
 from ablate.models.pretrained import check_generation, load_config, load_tokenizer
 from ablate.models.settings import readable
-from ablate.models.vlm import VisionLanguageModel
-from ablate.models.weights import CLIP, LANGUAGE, LLAVA, VISION, skeleton
+from ablate.models.skeleton import vlm_skeleton
+from ablate.models.weights import CLIP, LANGUAGE, LLAVA, VISION, check_headers, skeleton
 
 _SAVE_AGAIN = "give a LLaVA whose tokenizer, preprocessing and config.json were saved together."
 
@@ -64,28 +64,25 @@ def _check_vlm(model: ModelConfig) -> None:
     name, revision = str(model.llava), model.revision
     check_generation(name, revision)
     check_folder(name)
-    llava = skeleton(LLAVA, name, load_config(name, revision))
-    tokenizer = load_tokenizer(name, revision)
-    processor = load_preprocessing(name, revision, None)
-    _check_image_token(name, llava, tokenizer)
-    clip, clip_tokenizer = None, None
     if model.clip is not None:
         check_folder(model.clip)
-        clip = skeleton(CLIP, model.clip, load_config(model.clip, revision))
-        clip_tokenizer = load_tokenizer(model.clip, revision)
-        _check_vocabulary(model.clip, clip.text_model, clip_tokenizer)
-    vlm = VisionLanguageModel(llava, clip, tokenizer, clip_tokenizer, processor, str(model.prompt))
-    side = image_side(processor)
+    vlm = vlm_skeleton(model, None)
+    check_headers(LLAVA, name, vlm.llava)
+    _check_image_token(name, vlm.llava, vlm.tokenizer)
+    if vlm.clip is not None:
+        check_headers(CLIP, str(model.clip), vlm.clip)
+        _check_vocabulary(str(model.clip), vlm.clip.text_model, vlm.clip_tokenizer)
+    side = image_side(vlm.image_processor)
     with (
-        readable(f"Model '{name}' cannot see an image of {side} pixels", _SAVE_AGAIN),
+        readable(f"Model '{name}' cannot process an image of {side} pixels", _SAVE_AGAIN),
         torch.no_grad(),
     ):
-        pixels = torch.empty(1, 3, side, side, device="meta", dtype=llava.dtype)
+        pixels = torch.empty(1, 3, side, side, device="meta", dtype=vlm.llava.dtype)
         n_tokens = vlm.image_tokens(pixels).shape[1]
         if n_tokens != vlm.n_image_tokens:
             raise ValueError(f"it becomes {n_tokens} tokens and not {vlm.n_image_tokens}")
         vlm.prompt_ids("what is this?")
-        if clip is not None:
+        if vlm.clip is not None:
             vlm.clip_image_features(pixels)
 
 
@@ -105,7 +102,8 @@ def _check_image_token(name: str, llava: Any, tokenizer: Any) -> None:  # noqa: 
         )
     if tokenizer(f"a{token}{token} b")["input_ids"].count(token_id) != 2:
         raise ConfigError(
-            f"The tokenizer of model '{name}' does not read its image token '{token}' as one token. Fix: {_SAVE_AGAIN}"
+            f"The tokenizer of model '{name}' does not encode its image token '{token}' as one token. "
+            f"Fix: {_SAVE_AGAIN}"
         )
 
 
@@ -114,6 +112,6 @@ def _check_vocabulary(name: str, language_model: Any, tokenizer: Any) -> None:  
     n_rows = language_model.get_input_embeddings().weight.shape[0]
     if tokenizer.vocab_size > n_rows:
         raise ConfigError(
-            f"The tokenizer of model '{name}' knows {tokenizer.vocab_size} tokens, its language model {n_rows}. "
+            f"The tokenizer of model '{name}' has {tokenizer.vocab_size} tokens, its language model {n_rows}. "
             "Fix: put the tokenizer of this model beside it."
         )

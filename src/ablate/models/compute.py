@@ -43,7 +43,7 @@ class Compute:
 
 
 def choose_compute(device: str, precision: Precision) -> Compute:
-    """Resolve `auto` and check that what was asked for is there.
+    """Resolve `auto` and check that what was requested is available.
 
     Args:
         device: `auto`, or a torch device such as `cuda:1`.

@@ -1,4 +1,4 @@
-"""How a model of one's own is asked: in the words of its own chat template."""
+"""The prompt of a user's own model, taken from its chat template."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -45,7 +45,7 @@ def _from_template(model: ModelConfig) -> tuple[str, str]:
     """Render a model's chat template around `<image>` and `{question}`.
 
     Returns:
-        The conversation up to the first answer, and what asks a later question once an answer and the end token are
+        The conversation up to the first answer, and what puts a later question once an answer and the end token are
         there. The tokenizer adds the token that begins a text, so a template's own is left out.
     """
     name = str(model.language or model.llava)
@@ -58,14 +58,14 @@ def _from_template(model: ModelConfig) -> tuple[str, str]:
         image = names.get(config.image_token_id, IMAGE_TOKEN)
     failures = []
     for first, later, answer in _contents(image):
-        asked = [{"role": "user", "content": first(_QUESTION)}]
+        opening = [{"role": "user", "content": first(_QUESTION)}]
         said = [
             {"role": "user", "content": first(_FIRST)},
             {"role": "assistant", "content": answer(_ANSWER)},
             {"role": "user", "content": later(_QUESTION)},
         ]
         try:
-            prompt, whole = (_render(tokenizer, template, each) for each in (asked, said))
+            prompt, whole = (_render(tokenizer, template, each) for each in (opening, said))
         except ConfigError as error:
             failures.append(str(error))
             continue
@@ -102,8 +102,8 @@ def _template(name: str, revision: str | None, tokenizer: PreTrainedTokenizerBas
         raise ConfigError(f"Model '{name}' has no chat template to take its prompt from. {_FIX}")
     if "strftime_now" in str(template):
         raise ConfigError(
-            f"The chat template of model '{name}' writes today's date, so the same run would ask other words tomorrow. "
-            f"{_FIX}"
+            f"The chat template of model '{name}' writes today's date, so the same run would have another prompt "
+            f"tomorrow. {_FIX}"
         )
     return str(template)
 

@@ -11,7 +11,9 @@ from transformers.utils.hub import cached_file
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
+from ablate.models.remembered import remembered
 from ablate.models.settings import check_settings, read_object
+from ablate.results.files import sha256_of
 
 SHIPPED = "tiny:"
 SHIPPED_FOLDER = Path(__file__).parent / "tiny"
@@ -149,26 +151,30 @@ def is_finite(tensor: torch.Tensor) -> bool:
 
 
 def _check_file(file: Path) -> None:
-    names = tensor_shapes(file)
+    tensor_shapes(file)
     if file.is_relative_to(SHIPPED_FOLDER):
         expected = read_object(SHIPPED_FOLDER / "sha256.json")
-        given = hashlib.sha256(file.read_bytes()).hexdigest()
+        given = remembered("sha256", file, sha256_of)
         if given != expected.get(file.relative_to(SHIPPED_FOLDER).as_posix()):
             raise ConfigError(
                 f"Weights file {file} is damaged (its hash is not the shipped one). "
                 f"Fix: reinstall ablate-vlm."
             )
+    remembered("finite", file, _check_finite)
+
+
+def _check_finite(file: Path) -> str:
     with safe_open(file, framework="pt") as tensors:
-        for name in names:
+        for name in tensors.keys():  # noqa: SIM118  # not a mapping
             if not is_finite(tensors.get_tensor(name)):
                 raise ConfigError(
                     f"Weights file {file} holds NaN or infinity in '{name}'. Fix: train or download the model again."
                 )
+    return "yes"
 
 
-@lru_cache
 def fingerprint(name: str, revision: str | None) -> str:
-    """Hash what identifies a model's weights, wherever they lie.
+    """Hash what identifies a model's weights, wherever they are stored.
 
     A local folder is identified by its config and the content of its weight files, a hub model by
     its id and revision.
@@ -181,6 +187,5 @@ def fingerprint(name: str, revision: str | None) -> str:
     patterns = ("*.json", "*.txt", "*.model", "*.safetensors")
     for file in sorted(path for pattern in patterns for path in folder.glob(pattern)):
         digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        digest.update(bytes.fromhex(remembered("sha256", file, sha256_of)))
     return digest.hexdigest()

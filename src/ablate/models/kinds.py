@@ -13,7 +13,7 @@ from ablate.models.files import SHIPPED, SHIPPED_FOLDER, locate, read_config
 
 # What two image encoders with the same weights agree in.
 _SHAPE = ("hidden_size", "num_hidden_layers", "intermediate_size", "image_size", "patch_size")
-# Shipped models by name: asked in words, and trained by a recipe, that suit no other model.
+# Shipped models by name; their prompt and recipe suit no other model.
 _TOYS = {"tiny": "llava", "tiny-lm": "language"}
 
 
@@ -42,23 +42,23 @@ def read_vision_config(model: ModelConfig) -> dict[str, Any]:
     """Read what a LLaVA's config.json says of its image encoder.
 
     Raises:
-        ConfigError: If there is no such model, or it is no LLaVA.
+        ConfigError: If there is no such model, or it is not a LLaVA.
     """
     if model.llava is None:
         raise ConfigError(
-            f"Model '{model.name}' is a language model only and cannot see. "
+            f"Model '{model.name}' is only a language model, without an image encoder. "
             f"Fix: encoder=<one of `ablate list encoders`>, or a model with a LLaVA."
         )
     config = read_config(model.llava, model.revision)
     kind, vision = config.get("model_type"), config.get("vision_config")
     if kind != "llava":
         raise ConfigError(
-            f"Model '{model.llava}' is no LLaVA, but of type {_quoted(kind)}; allowed: 'llava', the type of LLaVA 1.5 "
-            f"and its like. Fix: model.llava=<a LLaVA's folder or hub id>."
+            f"Model '{model.llava}' is not a LLaVA, but of type {_quoted(kind)}; allowed: 'llava', the type of LLaVA "
+            f"1.5 and similar models. Fix: model.llava=<a LLaVA's folder or hub id>."
         )
     if not isinstance(vision, dict):
         raise ConfigError(
-            f"Model '{model.llava}' is no LLaVA: vision_config in its config.json is {_quoted(vision)}; allowed: an "
+            f"Model '{model.llava}' is not a LLaVA: vision_config in its config.json is {_quoted(vision)}; allowed: an "
             f"object. Fix: model.llava=<a LLaVA's folder or hub id>."
         )
     # What transformers takes a LLaVA's image encoder for where its configuration does not say.
@@ -69,7 +69,7 @@ def check_language(model: ModelConfig) -> None:
     """Check that a model has a language model which an encoder can be put under.
 
     Raises:
-        ConfigError: If there is no such model, or it is no causal language model.
+        ConfigError: If there is no such model, or it is not a causal language model.
     """
     if model.language is None:
         read_vision_config(model)
@@ -79,8 +79,8 @@ def check_language(model: ModelConfig) -> None:
     reads_both_ways = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder")
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or reads_both_ways:
         raise ConfigError(
-            f"Model '{model.language}' is no causal language model, but of type {_quoted(kind)}; allowed: a causal one "
-            f"of transformers, such as 'llama'. Fix: model.language=<a causal language model's folder or hub id>."
+            f"Model '{model.language}' is not a causal language model, but of type {_quoted(kind)}; allowed: a causal "
+            f"one of transformers, such as 'llama'. Fix: model.language=<a causal language model's folder or hub id>."
         )
 
 
@@ -102,7 +102,7 @@ def check_pair(model: ModelConfig) -> None:
             else f"its vision_config {_quoted(of_clip)}"
         )
         raise ConfigError(
-            f"Model '{model.clip}' is no CLIP, but {found}; allowed: 'clip' with a vision_config. "
+            f"Model '{model.clip}' is not a CLIP, but {found}; allowed: 'clip' with a vision_config. "
             f"Fix: model.clip=<a CLIP's folder or hub id>, or model.clip=null."
         )
     for key in ("model_type", *_SHAPE):
@@ -112,21 +112,6 @@ def check_pair(model: ModelConfig) -> None:
                 f"The image encoder of '{model.llava}' is not that of '{model.clip}': {key} is {own} and {other}. "
                 f"Fix: model.clip=<the CLIP of its image encoder>, or model.clip=null."
             )
-
-
-def n_attention_heads(model: ModelConfig) -> int:
-    """Return how many attention heads a block of the model's image encoder has.
-
-    Raises:
-        ConfigError: If the encoder has no attention, or several stacks of it.
-    """
-    n_heads = read_vision_config(model).get("num_attention_heads", 16)
-    if n_heads is None:
-        raise ConfigError(
-            f"The image encoder of model '{model.name}' is not one stack of attention blocks: no heads to choose. "
-            f"Fix: method=full or method=frozen, or another model."
-        )
-    return int(n_heads)
 
 
 def _quoted(value: object) -> str:

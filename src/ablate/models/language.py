@@ -18,7 +18,7 @@ from ablate.config.schema import ModelConfig
 from ablate.models.compute import Compute
 from ablate.models.kinds import check_language
 from ablate.models.pretrained import load_config, load_tokenizer
-from ablate.models.weights import LANGUAGE, LLAVA, load_weights
+from ablate.models.weights import LANGUAGE, LLAVA, blank, load_weights
 
 IMAGE_TOKEN = "<image>"
 
@@ -56,6 +56,27 @@ def load_language(config: ModelConfig, compute: Compute) -> LanguageModel:
     model = load_weights(kind, name, revision, load_config(name, revision), compute.frozen_dtype)
     tokenizer = load_tokenizer(name, revision)
     if config.language is not None:
+        _check_pieces(model)
+    return _pieces(config, model, tokenizer)
+
+
+def language_skeleton(config: ModelConfig) -> LanguageModel:
+    """Return the language model of a configuration without weights, on torch's `meta` device.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    check_language(config)
+    name, revision = config.language or str(config.llava), config.revision
+    kind = LLAVA if config.language is None else LANGUAGE
+    model = blank(kind, name, load_config(name, revision))
+    with torch.device("meta"):
+        return _pieces(config, model, load_tokenizer(name, revision))
+
+
+def _pieces(config: ModelConfig, model: Any, tokenizer: PreTrainedTokenizerBase) -> LanguageModel:  # noqa: ANN401
+    """Take a causal language model or a LLaVA apart."""
+    if config.language is not None:
         return _from_causal(model, tokenizer)
     return LanguageModel(
         model.model.language_model,
@@ -69,12 +90,11 @@ def load_language(config: ModelConfig, compute: Compute) -> LanguageModel:
 
 def _from_causal(causal: Any, tokenizer: PreTrainedTokenizerBase) -> LanguageModel:  # noqa: ANN401
     """Take a causal language model apart; its vocabulary gains the image token if it lacks it."""
-    _check_pieces(causal)
     tokenizer.add_tokens(
         [AddedToken(IMAGE_TOKEN, special=True, normalized=False)], special_tokens=True
     )
     image_token_id = tokenizer.get_vocab()[IMAGE_TOKEN]
-    _make_room(causal, len(tokenizer))
+    _resize_embeddings(causal, len(tokenizer))
     return LanguageModel(
         causal.base_model,
         causal.get_output_embeddings(),
@@ -103,7 +123,7 @@ def _check_pieces(causal: Any) -> None:  # noqa: ANN401
     ids[0, -1] = 0
     changed = causal(input_ids=ids, use_cache=False).logits
     if not torch.allclose(changed[:, :-1].float(), wanted[:, :-1].float(), rtol=1e-2, atol=1e-2):
-        raise _unusable(kind, "its words depend on those that come after them")
+        raise _unusable(kind, "its tokens depend on those that come after them")
 
 
 def _unusable(kind: str, reason: str) -> ConfigError:
@@ -114,8 +134,8 @@ def _unusable(kind: str, reason: str) -> ConfigError:
 
 
 @torch.no_grad()
-def _make_room(causal: Any, n_tokens: int) -> None:  # noqa: ANN401
-    """Give every token an embedding; new ones are the mean of all others, so none of them is ever likely."""
+def _resize_embeddings(causal: Any, n_tokens: int) -> None:  # noqa: ANN401
+    """Resize the embeddings to the tokenizer; new ones are the mean of all others, so none of them is ever likely."""
     embeddings = causal.get_input_embeddings()
     n_before = embeddings.weight.shape[0]
     if n_tokens <= n_before:

@@ -1,4 +1,4 @@
-"""What of a model is not weights, read by transformers: never with code of the model's own."""
+"""The parts of a model other than weights, read by transformers: never with the model's own code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ def load_config(name: str, revision: str | None) -> PreTrainedConfig:
         if getattr(config, "quantization_config", None):
             raise ConfigError(
                 f"The weights of model '{name}' are quantised; allowed: float32, float16 or bfloat16. "
-                "Fix: give the model as it was before."
+                "Fix: give the model before quantisation."
             )
     return config
 
@@ -55,7 +55,7 @@ def load_tokenizer(name: str, revision: str | None) -> PreTrainedTokenizerBase:
             locate(name), revision=revision or "main", trust_remote_code=False
         )
         if not tokenizer("what is this?", add_special_tokens=False)["input_ids"]:
-            raise ValueError("it knows no words")
+            raise ValueError("its vocabulary is empty")
     return tokenizer
 
 

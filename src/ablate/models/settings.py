@@ -33,7 +33,7 @@ def read_object(file: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object.
 
     Raises:
-        ConfigError: If it cannot be read, is no JSON, or holds something else.
+        ConfigError: If it cannot be read, is not JSON, or holds something else.
     """
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def read_object(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} is nested too deeply. Fix: save the model again.") from error
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{file} is no JSON ({one_line(error)}). Fix: save the model again."
+            f"{file} is not JSON ({one_line(error)}). Fix: save the model again."
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(
@@ -70,8 +70,8 @@ def check_settings(name: str, place: str, revision: str | None) -> None:
             if (key in _CODE and value) or is_kernel:
                 raise ConfigError(
                     f"Model '{name}' brings code of its own: '{key}' in its {filename}; allowed: models that "
-                    f"transformers itself knows, since foreign code is never run. Fix: take such a model, or remove "
-                    f"'{key}'."
+                    f"transformers itself knows, since a model's own code is never run. Fix: use such a model, or "
+                    f"remove '{key}'."
                 )
     if find(place, _CODE_FILE, revision) is not None:
         raise ConfigError(

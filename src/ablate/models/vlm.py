@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -15,10 +16,24 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 from transformers.image_processing_utils import BaseImageProcessor
+from transformers.utils.generic import ModelOutput
 
 from ablate.config.errors import ConfigError
 from ablate.models.encoders import SequenceEncoderConfig
 from ablate.models.encoders.preprocessing import normalisation, resized
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """What one pass of the image encoder gives.
+
+    Attributes:
+        tokens: `[images, n_image_tokens, language_width]`, as the language model reads them.
+        pooled: `[images, width]`, as CLIP projects them; None where the encoder does not pool.
+    """
+
+    tokens: Tensor
+    pooled: Tensor | None
 
 
 class VisionLanguageModel(nn.Module):
@@ -59,6 +74,38 @@ class VisionLanguageModel(nn.Module):
         mean, std = normalisation(image_processor)
         self.register_buffer("pixel_mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        is_wanted: Tensor | None = None,
+        pixels: Tensor | None = None,
+    ) -> Tensor:
+        """Compute what a loss is made of: the language model's logits or, without tokens, CLIP's image embeddings.
+
+        Args:
+            input_ids: `[batch, longest]`, one id for every image token, padded on the right; None for CLIP.
+            attention_mask: int64 `[batch, longest]`, 1 where a token is real.
+            is_wanted: bool `[batch, longest]`, the positions whose logits are computed: a few answer tokens instead
+                of hundreds of image tokens.
+            pixels: uint8 `[images, 3, height, width]`, one for each row with image tokens, in the order of the rows.
+
+        Returns:
+            `[wanted, vocabulary]` logits, or unit vectors `[images, width]`.
+        """
+        pixel_values = None if pixels is None else self.normalise(pixels)
+        if input_ids is None:
+            if pixel_values is None:
+                raise ValueError("give input_ids or pixels")
+            return self.clip_image_features(pixel_values)
+        hidden = self.llava.model(
+            input_ids=input_ids,
+            pixel_values=pixel_values,
+            attention_mask=attention_mask,
+            use_cache=False,
+        ).last_hidden_state
+        return cast("Tensor", self.llava.lm_head(hidden[is_wanted]))
 
     @property
     def vision_tower(self) -> nn.Module:
@@ -128,7 +175,7 @@ class VisionLanguageModel(nn.Module):
         """Encode the conversation up to where the answer begins, one id for every image token.
 
         Args:
-            question: What is asked.
+            question: The question.
             with_image: False leaves `<image>` and the space or newline behind it out.
         """
         text = self._conversation(question, self.n_image_tokens if with_image else 0)
@@ -149,18 +196,28 @@ class VisionLanguageModel(nn.Module):
             prompt = re.sub(r"<image>\s?", "", self.prompt)
         return prompt.replace("{question}", question)
 
-    def image_tokens(self, pixel_values: Tensor) -> Tensor:
-        """Project images into the language model's space.
+    def encode_images(self, pixel_values: Tensor) -> EncodedImages:
+        """Pass images through the image encoder once, for the language model and for CLIP.
 
         Args:
             pixel_values: Normalised `[batch, 3, height, width]`.
-
-        Returns:
-            `[batch, n_image_tokens, language_width]`.
         """
-        return torch.stack(
-            tuple(self.llava.get_image_features(pixel_values=pixel_values).pooler_output)
-        )
+        pooled: list[Tensor | None] = []
+
+        def keep(_module: nn.Module, _inputs: object, outputs: ModelOutput) -> None:
+            # LLaVA overwrites it with what the projector makes of the hidden states.
+            pooled.append(outputs.get("pooler_output"))
+
+        hook = self.vision_tower.register_forward_hook(keep)
+        try:
+            outputs = self.llava.get_image_features(pixel_values=pixel_values)
+        finally:
+            hook.remove()
+        return EncodedImages(torch.stack(tuple(outputs.pooler_output)), pooled[0])
+
+    def image_tokens(self, pixel_values: Tensor) -> Tensor:
+        """Return the tokens of `encode_images` alone."""
+        return self.encode_images(pixel_values).tokens
 
     @property
     def clip_scale(self) -> Tensor:
@@ -174,7 +231,15 @@ class VisionLanguageModel(nn.Module):
             RuntimeError: If there is no CLIP model around the encoder.
         """
         clip, _ = self._contrastive
-        pooled = clip.vision_model(pixel_values=pixel_values).pooler_output
+        return self.clip_project(clip.vision_model(pixel_values=pixel_values).pooler_output)
+
+    def clip_project(self, pooled: Tensor) -> Tensor:
+        """Project the encoder's pooled output `[batch, width]` to unit vectors `[batch, width]`.
+
+        Raises:
+            RuntimeError: If there is no CLIP model around the encoder.
+        """
+        clip, _ = self._contrastive
         return functional.normalize(clip.visual_projection(pooled), dim=-1)
 
     def clip_text_features(self, texts: Sequence[str]) -> Tensor:

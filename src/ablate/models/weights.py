@@ -99,31 +99,55 @@ def load_weights(
 
 
 def skeleton(kind: Kind, name: str, config: PreTrainedConfig) -> Any:  # noqa: ANN401
-    """Build a model without weights, on torch's `meta` device, and compare it with the headers of its files.
+    """Build a model without weights and compare it with the headers of its files.
+
+    Raises:
+        ConfigError: As `blank` and `check_headers`.
+    """
+    model = blank(kind, name, config)
+    check_headers(kind, name, model)
+    return model
+
+
+def blank(kind: Kind, name: str, config: PreTrainedConfig) -> Any:  # noqa: ANN401
+    """Build a model without weights, on torch's `meta` device, from its configuration alone.
+
+    Raises:
+        ConfigError: If it cannot be built.
+    """
+    with (
+        readable(f"Model '{name}' cannot be built from its config.json", SAVE_AGAIN),
+        quiet_transformers(),
+        torch.device("meta"),
+    ):
+        model: Any = kind.build(config)
+    return model.eval()
+
+
+def check_headers(kind: Kind, name: str, model: Any) -> None:  # noqa: ANN401
+    """Compare what `blank` built with the headers of its files.
 
     The names are compared as transformers renames them, by transformers: it loads tensors that have a shape and no
     content. A hub model's files are not fetched for that: they are compared when they are loaded.
 
     Raises:
-        ConfigError: If it cannot be built, or as `load_weights`, but for what is not finite.
+        ConfigError: As `load_weights`, but for what is not finite.
     """
+    if not Path(locate(name)).is_dir():
+        return
     with (
         readable(f"Model '{name}' cannot be built from its config.json", SAVE_AGAIN),
         quiet_transformers(),
     ):
-        with torch.device("meta"):
-            model: Any = kind.build(config)
-        if Path(locate(name)).is_dir():
-            _, report = type(model).from_pretrained(
-                None,
-                config=config,
-                state_dict=_headers(name),
-                device_map="meta",
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-            )
-            _check_report(kind, name, model, report)
-    return model.eval()
+        _, report = type(model).from_pretrained(
+            None,
+            config=model.config,
+            state_dict=_headers(name),
+            device_map="meta",
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+        _check_report(kind, name, model, report)
 
 
 @lru_cache
@@ -149,7 +173,7 @@ def _check_report(kind: Kind, name: str, model: PreTrainedModel, report: Mapping
         for key, given, wanted in sorted(report["mismatched_keys"], key=str)
     ]
     unexpected = [
-        f"'{key}' has no place in it"
+        f"'{key}' is unexpected"
         for key in sorted(report["unexpected_keys"])
         if not _CONSTANTS.search(key) and not (kind.is_part and _is_beside(key, model))
     ]
@@ -163,7 +187,7 @@ def _check_report(kind: Kind, name: str, model: PreTrainedModel, report: Mapping
 
 
 def _is_beside(key: str, model: PreTrainedModel) -> bool:
-    """Tell whether a weight lies outside a vision model, such as a text tower or a classifier."""
+    """Tell whether a weight is outside the vision model, such as a text tower or a classifier."""
     inner = key.removeprefix(f"{model.base_model_prefix}.")
     return inner.split(".")[0] not in dict(model.named_children()) or bool(
         re.search(rf"^{_POOLERS}", inner)

@@ -55,7 +55,7 @@ COLUMNS = (
     "threads",
     "trained_at",
 )
-# The numbers that a run is measured by: what an ablation may name as its metrics.
+# The numbers that a run is evaluated by: what an ablation may name as its metrics.
 METRIC_COLUMNS = (
     "accuracy",
     "accuracy_before",

@@ -64,7 +64,7 @@ def summary_lines(
     Args:
         results: Rows of results.csv.
         ablations: The ablations that the rows belong to.
-        stable_tasks: Rows of stable_tasks.csv; those of the ablations in `results` are told.
+        stable_tasks: Rows of stable_tasks.csv; those of the ablations in `results` are shown.
     """
     good = results[results["status"] == "ok"]
     by_name = {ablation.name: ablation for ablation in ablations}

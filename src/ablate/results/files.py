@@ -15,7 +15,7 @@ _TEMPORARY = re.compile(r"\..+\.tmp")
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; when the block ends well, move it there, durably.
+    """Give a temporary path beside `path`; if the block succeeds, move it there, durably.
 
     Readers see the old file or the new one, whole, also after a crash or a power cut.
 
@@ -62,7 +62,7 @@ def remove_temporary(folder: Path) -> None:
 
 
 def has_temporary(folder: Path) -> bool:
-    """Tell whether `replacing` is at work in a folder, or was when its process was killed."""
+    """Tell whether `replacing` is writing in a folder, or was when its process was killed."""
     return any(_TEMPORARY.fullmatch(path.name) for path in _entries(folder))
 
 

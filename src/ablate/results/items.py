@@ -1,4 +1,4 @@
-"""What became of every item of a task: the rows of items.parquet."""
+"""The results of every item of a task: the rows of items.parquet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -67,7 +67,7 @@ class StableRules:
     Attributes:
         noise_multiple: Its mean is above chance by more than this many standard errors over items.
         negligible_noise: Seed noise of up to this many standard errors over items counts as none.
-        largest_noise_share: Else seed noise is below this share of the spread between points.
+        largest_noise_share: Else seed noise is below this share of the spread between configurations.
     """
 
     noise_multiple: float
@@ -94,13 +94,13 @@ class SuiteRecord:
 
 @dataclass(frozen=True, config=_CLOSED)
 class AblationRecord:
-    """The ablation that a run is a value of: what was asked, and how it is answered.
+    """The ablation that a run is a value of: its question, and what answers it.
 
     Attributes:
         name: Name of the ablation.
         question: The question, in words.
         key: The configuration key or group that is varied.
-        values: The values that were asked for.
+        values: The requested values.
         baseline: The value that the others are compared with.
         metrics: Columns of results.csv that answer the question.
         source: Where the question comes from.
@@ -143,7 +143,7 @@ class RunRecord:
 
     @model_validator(mode="before")
     @classmethod
-    def _of_version_0_1(cls, content: Any) -> Any:  # noqa: ANN401  # whatever stands in a file
+    def _of_version_0_1(cls, content: Any) -> Any:  # noqa: ANN401  # any content of a file
         """Read records from before a configuration had an id in its row and `nan` was called `diverged`."""
         if not isinstance(content, dict) or "point" not in content:
             return content
@@ -167,7 +167,7 @@ class RunRecord:
         return None if config_id is None else str(config_id)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record as it stands in result.json."""
+        """Return the record as it is in result.json."""
         return asdict(self)
 
 

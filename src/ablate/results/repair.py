@@ -1,4 +1,4 @@
-"""A sweep's folder put in order before anything runs: what stands in the place of ours, what kills left behind."""
+"""A sweep's folder put in order before anything runs: files in the place of ours, and what killed processes left."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ def repair(sweep_folder: Path, run_ids: Collection[str]) -> Iterator[str]:
 
     Args:
         sweep_folder: `outputs/<name>`; it exists.
-        run_ids: The runs that are asked for; others are left alone.
+        run_ids: The requested runs; others are left as they are.
 
     Yields:
         One line for everything that was set aside, and for every other run that cannot be read.
@@ -34,7 +34,7 @@ def repair(sweep_folder: Path, run_ids: Collection[str]) -> Iterator[str]:
             yield _moved(path / _LOCK, sweep_folder, "is a folder, not a file")
     for run_id, reason in read_runs(sweep_folder).damaged.items():
         if run_id not in run_ids:
-            yield f"{run_id} is damaged ({reason}): left alone, and in no table"
+            yield f"{run_id} is damaged ({reason}): left alone, and not in the tables"
     for path in runs.glob("*/"):
         RunFolder(sweep_folder, path.name).tidy()
 

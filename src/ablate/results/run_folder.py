@@ -96,7 +96,7 @@ class RunFolder:
             yield is_owned
 
     def is_owned(self) -> bool:
-        """Tell whether some process is at work in the folder right now."""
+        """Tell whether some process is using the folder."""
         if not (self.path / _LOCK).is_file():
             return False
         with self.owned(wait=False) as free:
@@ -109,7 +109,7 @@ class RunFolder:
 
         Args:
             config: The run's whole configuration.
-            record: What is known beforehand; it is the row of a run that never ended.
+            record: What is known in advance; it is the row of a run that never ended.
             keep_training: Leave what was trained, its audit and the log: only the evaluation starts over.
         """
         (self.path / _RESULT).unlink(missing_ok=True)
@@ -161,14 +161,14 @@ class RunFolder:
         return not (self.path / _RESULT).exists() and self.is_owned()
 
     def what_is_damaged(self, record: RunRecord) -> str | None:
-        """Say which of a finished run's files is gone or is not as it was written; None if all are whole."""
+        """Say which of a finished run's files is missing or has changed since it was written; None if all are whole."""
         for name, digest in record.files.items():
             path = self.path / name
             if not path.is_file():
-                return f"{name} is gone"
+                return f"{name} is missing"
             if sha256_of(path) != digest:
-                return f"{name} is not as it was written"
-        return None if _ITEMS in record.files else f"{_ITEMS} is not on record"
+                return f"{name} has changed since it was written"
+        return None if _ITEMS in record.files else f"{_ITEMS} is not recorded"
 
     def set_aside(self) -> Path:
         """Move all that is in the folder to `damaged/` beside `runs/`, so that the run can be made again.
@@ -187,7 +187,7 @@ class RunFolder:
         return set_aside(aside, self.sweep_path / DAMAGED)
 
     def tidy(self) -> None:
-        """Remove what a killed process left half written, unless some process is at work in the folder."""
+        """Remove what a killed process left half written, unless some process is using the folder."""
         if not self.path.is_dir() or not (
             has_temporary(self.path) or self.partial_model_path.exists()
         ):

@@ -7,7 +7,7 @@ from ablate.results.record import Cell, RunRecord
 
 FINGERPRINT = "fingerprint."
 """What the key of a content's hash begins with."""
-# Keys whose value stands in a column of another name, or is no setting of a single run.
+# Keys whose value is in a column of another name, or is not a setting of a single run.
 _ELSEWHERE = frozenset({"method.name", "model.name", "encoder.name", "data.name"})
 _MISSING = "(missing)"
 
@@ -17,7 +17,7 @@ def setting_columns(records: Sequence[RunRecord]) -> dict[str, list[Cell]]:
 
     A key below a group, such as `method.rank`, counts as different only between runs that chose the
     same of that group; where they chose another, the group's own name says so. If two configurations
-    cannot be told apart by all that, the hashes of their contents are shown too.
+    cannot be distinguished by these, the hashes of their contents are shown too.
 
     Args:
         records: The runs of a sweep.

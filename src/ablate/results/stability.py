@@ -22,10 +22,10 @@ class TaskNumbers:
         mean: Mean score over runs.
         centred: Mean centred score over runs.
         stderr: Standard error of `mean` over items; all runs answer the same items, so runs do not lower it.
-        seed_sd: Standard deviation over seeds, pooled over points; None if no point has two.
-        spread: Standard deviation of the points' means; None if there is one point.
+        seed_sd: Standard deviation over seeds, pooled over configurations; None if none has two.
+        spread: Standard deviation of the configurations' means; None if there is one.
         n_runs: Runs with the task.
-        n_points: Points with the task.
+        n_points: Configurations with the task.
     """
 
     n: int
@@ -44,7 +44,7 @@ class StableScore:
     """One run's score of one kind of task.
 
     Attributes:
-        value: Mean centred accuracy over the stable tasks; None where there is none.
+        value: Mean centred accuracy over the stable tasks; None without one.
         stderr: Its standard error over items.
         note: Why there is no value.
     """
@@ -55,11 +55,11 @@ class StableScore:
 
 
 def centred_accuracy(accuracy: float, chance: float) -> float:
-    """Return (accuracy - chance) / (1 - chance): 0 at chance, 1 when all is right (DCLM).
+    """Return (accuracy - chance) / (1 - chance): 0 at chance, 1 when every answer is correct (DCLM).
 
     Args:
-        accuracy: Share of right answers.
-        chance: Share of right answers by guessing, below 1.
+        accuracy: Share of correct answers.
+        chance: Share of correct answers by guessing, below 1.
 
     Returns:
         The centred accuracy, negative below chance.
@@ -116,29 +116,31 @@ def stable_score(
     return mean_centred([tasks[name] for name in stable])
 
 
-def task_numbers(points: Sequence[Sequence[TaskResult]]) -> TaskNumbers | None:
+def task_numbers(by_configuration: Sequence[Sequence[TaskResult]]) -> TaskNumbers | None:
     """Sum up one task over the runs of a sweep.
 
     Args:
-        points: For each point, the task in the run of each seed.
+        by_configuration: For each configuration, the task in the run of each seed.
 
     Returns:
         The numbers, or None if no run has a centred score of the task.
     """
-    points = [
-        kept for point in points if (kept := [task for task in point if not why_not_centred(task)])
+    groups = [
+        kept
+        for group in by_configuration
+        if (kept := [task for task in group if not why_not_centred(task)])
     ]
-    runs = [task for point in points for task in point]
+    runs = [task for group in groups for task in group]
     if not runs:
         return None
     # `statistics` is exact: equal scores have a deviation of 0, not of a rounding error.
     chance = statistics.mean(task.chance for task in runs if task.chance is not None)
-    scores = [[task.value for task in point if task.value is not None] for point in points]
-    point_means = [statistics.mean(point) for point in scores]
-    mean = statistics.mean(score for point in scores for score in point)
+    scores = [[task.value for task in group if task.value is not None] for group in groups]
+    group_means = [statistics.mean(group) for group in scores]
+    mean = statistics.mean(score for group in scores for score in group)
     errors = [task.stderr for task in runs if task.stderr is not None]
-    deviations = [statistics.variance(point) * (len(point) - 1) for point in scores if point[1:]]
-    degrees = len(runs) - len(points)
+    deviations = [statistics.variance(group) * (len(group) - 1) for group in scores if group[1:]]
+    degrees = len(runs) - len(groups)
     return TaskNumbers(
         n=min(task.n for task in runs),
         chance=chance,
@@ -146,13 +148,13 @@ def task_numbers(points: Sequence[Sequence[TaskResult]]) -> TaskNumbers | None:
         centred=centred_accuracy(mean, chance),
         stderr=statistics.mean(errors) if len(errors) == len(runs) else None,
         seed_sd=math.sqrt(math.fsum(deviations) / degrees) if degrees else None,
-        spread=statistics.stdev(point_means) if len(points) > 1 else None,
+        spread=statistics.stdev(group_means) if len(groups) > 1 else None,
         n_runs=len(runs),
-        n_points=len(points),
+        n_points=len(groups),
     )
 
 
-def judge(numbers: TaskNumbers | None, rules: StableRules) -> tuple[bool, str]:
+def decide_stability(numbers: TaskNumbers | None, rules: StableRules) -> tuple[bool, str]:
     """Decide from the runs of a sweep whether a task is stable.
 
     Returns:
@@ -161,7 +163,7 @@ def judge(numbers: TaskNumbers | None, rules: StableRules) -> tuple[bool, str]:
     if numbers is None:
         return False, "no run has a score"
     if numbers.stderr is None:
-        return False, "no standard error: its noise is not known"
+        return False, "no standard error: noise unknown"
     if not numbers.mean - numbers.chance > rules.noise_multiple * numbers.stderr:
         return False, (
             f"{numbers.mean:.3f} is not above chance {numbers.chance:.3f} by more than "
@@ -169,19 +171,22 @@ def judge(numbers: TaskNumbers | None, rules: StableRules) -> tuple[bool, str]:
         )
     noise, spread = numbers.seed_sd, numbers.spread
     if noise is None:
-        return True, "above chance; one seed: seed noise not known"
+        return True, "above chance; one seed: seed noise unknown"
     if spread is None:
-        return True, f"above chance; one point: nothing to hold seed noise {noise:.3f} against"
+        return (
+            True,
+            f"above chance; one configuration: no spread to compare seed noise {noise:.3f} with",
+        )
     if noise == 0 and spread == 0:
         return True, "above chance; the same in every run"
-    told = f"seed noise {noise:.3f} of spread {spread:.3f}"
+    comparison = f"seed noise {noise:.3f} of spread {spread:.3f}"
     negligible = rules.negligible_noise * numbers.stderr
     if noise < rules.largest_noise_share * spread:
-        return True, f"above chance; {told}"
+        return True, f"above chance; {comparison}"
     if noise <= negligible:
-        return True, f"above chance; {told}, within the items' noise {negligible:.3f}"
+        return True, f"above chance; {comparison}, within the items' noise {negligible:.3f}"
     allowed = max(negligible, rules.largest_noise_share * spread)
-    return False, f"{told}, allowed {allowed:.3f}"
+    return False, f"{comparison}, allowed {allowed:.3f}"
 
 
 def _missing(names: Sequence[str]) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from ablate.results.columns import SETTING_COLUMNS
 from ablate.results.record import RunRecord, SuiteRecord, TaskResult
-from ablate.results.stability import judge, stable_score, task_numbers
+from ablate.results.stability import decide_stability, stable_score, task_numbers
 
 KINDS = ("vision", "text")
-# What tells points apart where a record does not say which point it belongs to.
+# What distinguishes configurations where a record has no `config_id`.
 _SETTINGS = ("value", *SETTING_COLUMNS)
 
 
@@ -19,7 +19,7 @@ def stable_scores(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Decide which tasks are stable and score every run on them.
 
-    Runs of one ablation on one suite are decided together; runs that did not end well do not count.
+    Runs of one ablation on one suite are decided together; failed runs do not count.
 
     Args:
         records: The runs of one sweep folder.
@@ -72,10 +72,10 @@ def _decide(runs: Sequence[RunRecord], suite: SuiteRecord, kind: str) -> list[di
         names |= dict.fromkeys(listed)
     rows = []
     for name in names:
-        points = _points(runs, kind, name)
-        numbers = task_numbers(points)
+        groups = _by_configuration(runs, kind, name)
+        numbers = task_numbers(groups)
         if listed == "auto":
-            stable, reason = judge(numbers, suite.rules)
+            stable, reason = decide_stability(numbers, suite.rules)
         else:
             stable = name in listed
             reason = "listed in the configuration" if stable else "not listed in the configuration"
@@ -83,7 +83,7 @@ def _decide(runs: Sequence[RunRecord], suite: SuiteRecord, kind: str) -> list[di
             {
                 "kind": kind,
                 "task": name,
-                "metric": next((task.metric for point in points for task in point), None),
+                "metric": next((task.metric for group in groups for task in group), None),
                 "choice": "auto" if listed == "auto" else "list",
                 "stable": stable,
                 "reason": reason,
@@ -93,12 +93,12 @@ def _decide(runs: Sequence[RunRecord], suite: SuiteRecord, kind: str) -> list[di
     return rows
 
 
-def _points(runs: Iterable[RunRecord], kind: str, name: str) -> list[list[TaskResult]]:
-    """Return one task's results by point: runs that agree in everything but the seed."""
-    points: dict[object, list[TaskResult]] = {}
+def _by_configuration(runs: Iterable[RunRecord], kind: str, name: str) -> list[list[TaskResult]]:
+    """Return one task's results by configuration: runs that agree in everything but the seed."""
+    groups: dict[object, list[TaskResult]] = {}
     for run in runs:
         task = tasks_of(run, kind).get(name)
         if task is not None:
             key = run.config_id or tuple(str(run.row.get(setting)) for setting in _SETTINGS)
-            points.setdefault(key, []).append(task)
-    return list(points.values())
+            groups.setdefault(key, []).append(task)
+    return list(groups.values())

@@ -10,7 +10,7 @@ import pandas as pd
 from ablate.results.columns import COLUMNS, SETTING_COLUMNS
 from ablate.results.record import AblationRecord, Cell
 
-# What is shown where no ablation says what is of interest.
+# What is shown without an ablation that names its metrics.
 METRICS = (
     "accuracy_before",
     "accuracy",
@@ -52,7 +52,7 @@ class Summary:
     Attributes:
         value: The ablation's value; None where there is no ablation.
         settings: The settings in which configurations differ, besides the ablation's value.
-        n_runs: Runs that ended well.
+        n_runs: Successful runs.
         is_baseline: Whether it is what the others are compared with.
         metrics: Mean of every metric that was measured.
         differences: Mean difference to the baseline in the same setting, paired by seed, by metric.

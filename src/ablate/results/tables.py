@@ -16,7 +16,7 @@ from ablate.results.stable_scores import stable_scores
 
 TABLES = ("results.csv", "tasks.csv", "sessions.csv", "stable_tasks.csv")
 _RESULTS, _TASKS, _SESSIONS, _STABLE_TASKS = TABLES
-# What pandas reads as a missing value: as text it would vanish.
+# What pandas reads as a missing value: as text it would be lost.
 _READ_AS_MISSING = frozenset(
     {
         "#N/A",
@@ -59,7 +59,7 @@ def rebuild(sweep_folder: Path) -> pd.DataFrame:
     """Rebuild the CSV files from the run folders that have something to say.
 
     Always results.csv and tasks.csv; sessions.csv and stable_tasks.csv where runs had sessions or a suite.
-    What is stable is decided anew from the runs there are: stable scores may move until a sweep is whole.
+    Stability is decided again from the runs so far: stable scores may change until a sweep is complete.
     Several processes may call this at once: a lock orders them and a rename publishes each file whole.
     A run whose record is damaged is left out.
 
@@ -101,7 +101,7 @@ def read_stable_tasks(sweep_folder: Path) -> pd.DataFrame:
 def read_runs(sweep_folder: Path) -> SweepRuns:
     """Read every run of a sweep.
 
-    A run that another process is at work on has no outcome yet and is left out.
+    A run in use by another process has no outcome yet and is left out.
     """
     records, damaged = [], {}
     for path in sorted((sweep_folder / "runs").glob("*/")):

@@ -6,13 +6,13 @@ from ablate.config.errors import ConfigError
 from ablate.models.files import check_folder
 from ablate.results.record import DamagedRecordError, RunRecord
 from ablate.runner.prepare import PreparedRun
-from ablate.runner.row import ablation_record, suite_record
+from ablate.runner.record import ablation_record, suite_record
 
 
 def is_done(prepared: PreparedRun) -> bool:
-    """Tell whether a run has ended well before, with all that is asked of it now.
+    """Tell whether a run has succeeded before, with all that is requested now.
 
-    A run that is damaged is not done: `set_damage_aside` says so and makes room for it.
+    A run that is damaged is not done: `set_damage_aside` says so and moves it out of the way.
     """
     record = None if prepared.config.force else _readable(prepared)
     if record is None or record.status != "ok":
@@ -38,7 +38,7 @@ def set_damage_aside(prepared: PreparedRun) -> str | None:
         if reason is None:
             return None
         place = folder.set_aside()
-    return f"{folder.run_id} is damaged ({reason}): set aside in {place}, to be made again"
+    return f"{folder.run_id} is damaged ({reason}): set aside in {place}, will be run again"
 
 
 def update_record(prepared: PreparedRun) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 from ablate.config.reading import to_plain
 from ablate.config.schema import RunConfig
+from ablate.evaluation.task import Task
 from ablate.models.compute import Compute
 from ablate.models.encoders.check import encoder_fingerprint
 from ablate.models.files import fingerprint
 from ablate.results.record import Cell
 from ablate.results.settings import FINGERPRINT
-from ablate.tasks.base import Task
 
 # These change where or how fast a run happens, never its numbers.
 _NOT_DETERMINING = (
@@ -101,7 +101,7 @@ def given_settings(config: RunConfig, overrides: Sequence[str]) -> dict[str, Cel
 
 
 def _determining(config: RunConfig) -> dict[str, Any]:
-    """Return the configuration without what is only said of results, and without where files lie."""
+    """Return the configuration without what only describes results, and without the locations of files."""
     determining = _drop(to_plain(config), *_NOT_DETERMINING)
     _drop(determining["model"], "name", "llava", "clip", "language", "revision")
     for part in (determining["encoder"] or {}).get("parts", []):
@@ -160,6 +160,18 @@ def importance_key(
         "parameters": parameters,
     }
     return hashlib.sha256(json.dumps(determining, sort_keys=True).encode()).hexdigest()
+
+
+def base_weights(config: RunConfig, fingerprints: dict[str, str]) -> str:
+    """Hash what the base model's answers depend on: its weights, and the prompt."""
+    own = {name: print_ for name, print_ in fingerprints.items() if name in ("llava", "clip")}
+    return _digest({"prompt": config.model.prompt}, own)
+
+
+def language_weights(config: RunConfig, fingerprints: dict[str, str]) -> str:
+    """Hash what the answers of a frozen language model to questions without images depend on."""
+    own = fingerprints.get("language") or fingerprints["llava"]
+    return _digest({"prompt": config.model.prompt}, {"language": own})
 
 
 def slug(config: RunConfig) -> str:

@@ -12,16 +12,16 @@ from omegaconf import DictConfig
 
 from ablate.config.reading import read_run_config, to_plain
 from ablate.models.compute import Compute, choose_compute
+from ablate.results.effect import check_effect, outcome_digest
 from ablate.results.record import RunRecord
 from ablate.results.tables import rebuild
+from ablate.results.training import FinishedTraining, kept_training, now
 from ablate.runner.done import is_done, set_damage_aside
-from ablate.runner.effect import check_effect, outcome_digest
 from ablate.runner.prepare import PreparedRun, prepare
-from ablate.runner.progress import say
-from ablate.runner.row import failure, new_record
+from ablate.runner.record import failure, new_record
 from ablate.runner.run import measure
-from ablate.runner.stages import Stopwatch, peak_memory_bytes, reset_peak_memory
-from ablate.runner.training import FinishedTraining, kept_training, now
+from ablate.telemetry.cost import Stopwatch, peak_memory_bytes, reset_peak_memory
+from ablate.telemetry.progress import say
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class RunNotRecordedError(RuntimeError):
 
 
 def run_job(composed: DictConfig) -> str:
-    """Make one run, unless it is done or another process is making it right now.
+    """Make one run, unless it is done or in use by another process.
 
     Args:
         composed: The job's configuration, as Hydra composed it.
@@ -86,7 +86,9 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
     """Make a run and leave its outcome in its folder, whatever happens."""
     config, folder = prepared.config, prepared.folder
     compute = choose_compute(config.device, config.precision)
-    kept = None if config.force else kept_training(folder, compute)
+    kept = None
+    if not config.force:
+        kept = kept_training(folder, (compute.device.type, compute.precision))
     record = new_record(prepared)
     record.row["started_at"] = now()
     folder.begin(to_plain(config), record, keep_training=kept is not None)
@@ -97,14 +99,14 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
             ended, items = _measured(prepared, record, compute, watch, kept)
             _finish(prepared, ended, items, compute, watch, kept)
         except (Exception, KeyboardInterrupt) as error:
-            log.exception("the run did not end well")
+            log.exception("the run failed")
             ended = new_record(prepared)
             ended.row |= {"started_at": record.row["started_at"], **failure(error)}
             try:
                 _finish(prepared, ended, None, compute, watch, kept)
             except OSError as unwritten:
                 raise RunNotRecordedError(
-                    f"{folder.run_id}: {ended.row['error']}; nor can that be written: {unwritten}"
+                    f"{folder.run_id}: {ended.row['error']}; this could not be recorded: {unwritten}"
                 ) from error
             if isinstance(error, KeyboardInterrupt):
                 raise
@@ -118,13 +120,13 @@ def _measured(
     watch: Stopwatch,
     kept: FinishedTraining | None,
 ) -> tuple[RunRecord, pd.DataFrame]:
-    """Return the record of a run that has ended well, and one row per item."""
+    """Return the record of a successful run, and one row per item."""
     if kept is not None:
         watch.seconds.update(
             {stage: kept.seconds.get(stage, 0.0) for stage in ("importance", "train")}
         )
     measured = measure(prepared, compute, watch, kept)
-    items = pd.concat(measured.items, ignore_index=True)
+    items = measured.items
     record.digest = outcome_digest(prepared.folder.adapter_path, items)
     check_effect(prepared.config, prepared.folder, record.digest)
     trained = {k: v for k, v in measured.training.columns.items() if k != "language_trained"}
@@ -171,6 +173,7 @@ def _logged(path: Path) -> Iterator[None]:
     handler = _LogFile(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger("ablate"), logging.getLogger("py.warnings")]
+    before = [(logger.level, logger.propagate) for logger in loggers]
     logging.captureWarnings(True)
     for logger in loggers:
         logger.addHandler(handler)
@@ -180,8 +183,10 @@ def _logged(path: Path) -> Iterator[None]:
         with warnings.catch_warnings():
             yield
     finally:
-        for logger in loggers:
+        for logger, (level, propagates) in zip(loggers, before, strict=True):
             logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagates
         logging.captureWarnings(False)
         with suppress(OSError):
             handler.close()

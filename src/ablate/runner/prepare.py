@@ -1,39 +1,41 @@
-"""Everything a run needs apart from a model: data at hand, choices checked, the run's name known."""
+"""Everything a run needs apart from a model: its data, its checked configuration, its name."""
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema import FewShotData, InstructionDataConfig, RunConfig, SuiteConfig
-from ablate.data.instructions import load_instructions
-from ablate.data.load import load_data
-from ablate.data.types import ImageClassification, InstructionData
+from ablate.config.schema import FewShotData, InstructionDataConfig, RunConfig
+from ablate.evaluation.task import Task
+from ablate.evaluation.tasks.classification import ClassificationTask
+from ablate.evaluation.tasks.load import load_suite
 from ablate.methods.build import check_method
 from ablate.models.check import check_parts
 from ablate.models.compute import choose_compute
 from ablate.models.conversation import named, resolved
+from ablate.models.remembered import recall
+from ablate.recipes.build import TrainingData
+from ablate.recipes.data import load_data, load_instructions
 from ablate.results.run_folder import RunFolder
 from ablate.runner.checks import (
-    check_attention,
-    check_layers,
+    check_fit,
+    check_max_tokens,
     check_model,
     check_names,
     check_recipe,
-    check_room,
     check_training,
 )
 from ablate.runner.identity import fingerprints, run_id
-from ablate.tasks.base import Task
-from ablate.tasks.load import load_suite
 
-# Room for the tables of a sweep's beginning.
+# Space for the first tables of a sweep.
 _ROOM_BYTES = 1 << 16
-_CLASSIFICATION: dict[str, ImageClassification] = {}
-_INSTRUCTIONS: dict[str, InstructionData] = {}
-_SUITES: dict[str, tuple[Task, ...]] = {}
+CACHE = ".cache"
+_loaded: dict[str, Any] = {}
+
+Loaded = TypeVar("Loaded")
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,15 @@ class PreparedRun:
 
     Attributes:
         config: The run.
-        tasks: The suite's tasks, asked after training.
+        data: What it is trained on.
+        tasks: What it is evaluated on: its target and controls, then its suite.
         folder: Where its results go.
-        fingerprints: Content hash of the model's weights, the data, each control and each task.
+        fingerprints: Content hash of the model's weights, the data, each control and each task of the suite.
         overrides: The words that the run was composed from.
     """
 
     config: RunConfig
+    data: TrainingData
     tasks: tuple[Task, ...]
     folder: RunFolder
     fingerprints: dict[str, str]
@@ -57,35 +61,12 @@ class PreparedRun:
     @property
     def cache_folder(self) -> Path:
         """What runs of all sweeps below one output folder may share."""
-        return Path(self.config.output_dir) / ".cache"
+        return Path(self.config.output_dir) / CACHE
 
-
-@dataclass(frozen=True)
-class FewShotRun(PreparedRun):
-    """A run that adapts a model to a data set with few images of every class.
-
-    Attributes:
-        data: The target's configuration.
-        target: The data set it adapts to.
-        controls: The data sets that show forgetting, by name.
-    """
-
-    data: FewShotData
-    target: ImageClassification
-    controls: dict[str, ImageClassification]
-
-
-@dataclass(frozen=True)
-class InstructionRun(PreparedRun):
-    """A run that puts image encoder, projector and language model together on instructions.
-
-    Attributes:
-        data: The instructions' configuration.
-        instructions: The conversations it is trained on.
-    """
-
-    data: InstructionDataConfig
-    instructions: InstructionData
+    @property
+    def suite(self) -> tuple[Task, ...]:
+        """The tasks of its suite: what the stable scores are made of."""
+        return tuple(task for task in self.tasks if task.kind in ("vision", "text"))
 
 
 def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
@@ -96,11 +77,12 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
         overrides: The words that it was composed from.
 
     Returns:
-        A `FewShotRun` or an `InstructionRun`.
+        The run.
 
     Raises:
         ConfigError: If the run could not be made.
     """
+    recall(Path(config.output_dir) / CACHE)
     choose_compute(config.device, config.precision)
     config = replace(config, model=named(config.model))
     check_recipe(config)
@@ -111,50 +93,47 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     check_model(config)
     config = replace(config, model=resolved(config.model))
     check_parts(config.model, config.encoder)
-    check_attention(config)
-    check_layers(config)
+    check_fit(config)
     check_names(config)
-    tasks = _suite(config.tasks) if config.tasks else ()
+    suite = tuple(_once(load_suite, config.tasks).values()) if config.tasks else ()
+    data: TrainingData
+    own: tuple[Task, ...] = ()
     if isinstance(config.data, InstructionDataConfig):
-        instructions = _instructions(config.data)
-        check_room(config, instructions, config.data.max_tokens)
-        contents = fingerprints(config, {"data": instructions.fingerprint}, tasks)
-        folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, contents))
-        return InstructionRun(
-            config, tasks, folder, contents, tuple(overrides), config.data, instructions
-        )
-    target = _few_shot(config.data, trained_on=True)
-    controls = {name: _few_shot(data, trained_on=False) for name, data in config.controls.items()}
-    data = {f"controls.{name}": control.fingerprint for name, control in controls.items()}
-    contents = fingerprints(config, {"data": target.fingerprint, **data}, tasks)
-    folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, contents))
-    return FewShotRun(
-        config, tasks, folder, contents, tuple(overrides), config.data, target, controls
-    )
+        data = _once(load_instructions, config.data)
+        check_max_tokens(config, data, config.data.max_tokens)
+        contents = {"data": data.fingerprint}
+    else:
+        data = _once(load_data, config.data, True)
+        own = (_classification(config, config.data, "target"),)
+        contents = {"data": data.fingerprint}
+        for name, control in config.controls.items():
+            own = (*own, _classification(config, control, "control"))
+            contents[f"controls.{name}"] = _once(load_data, control, False).fingerprint
+    prints = fingerprints(config, contents, suite)
+    folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, prints))
+    return PreparedRun(config, data, (*own, *suite), folder, prints, tuple(overrides))
 
 
-def _few_shot(config: FewShotData, trained_on: bool) -> ImageClassification:
-    """Load a data set once in this process."""
-    key = repr((config, trained_on))
-    if key not in _CLASSIFICATION:
-        _CLASSIFICATION[key] = load_data(config, trained_on)
-    return _CLASSIFICATION[key]
+def _classification(
+    config: RunConfig, data: FewShotData, kind: Literal["target", "control"]
+) -> ClassificationTask:
+    """Make a data set of the run a task, once in this process: it keeps its decoded images."""
+    loaded = _once(load_data, data, kind == "target")
+    has_clip = config.encoder is None and config.model.clip is not None
+    key = repr((data, kind, config.eval, has_clip))
+    if key not in _loaded:
+        _loaded[key] = ClassificationTask(loaded, data, kind, config.eval, has_clip)
+    task: ClassificationTask = _loaded[key]
+    return task
 
 
-def _instructions(config: InstructionDataConfig) -> InstructionData:
-    """Load instructions once in this process."""
-    key = repr(config)
-    if key not in _INSTRUCTIONS:
-        _INSTRUCTIONS[key] = load_instructions(config)
-    return _INSTRUCTIONS[key]
-
-
-def _suite(config: SuiteConfig) -> tuple[Task, ...]:
-    """Load a suite's tasks once in this process."""
-    key = repr(config)
-    if key not in _SUITES:
-        _SUITES[key] = tuple(load_suite(config).values())
-    return _SUITES[key]
+def _once(load: Callable[..., Loaded], *given: object) -> Loaded:
+    """Load data once in this process."""
+    key = repr((load.__name__, given))
+    if key not in _loaded:
+        _loaded[key] = load(*given)
+    loaded: Loaded = _loaded[key]
+    return loaded
 
 
 def check_output(folder: Path) -> None:

@@ -1,31 +1,37 @@
-"""One run: load, measure, adapt, measure again."""
+"""One run's numbers: evaluate the base model, train it stage by stage, evaluate it again."""
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from safetensors.torch import save_file
+from torch import Tensor
 
-from ablate.config.schema import RunConfig
-from ablate.evaluation.metrics import control_change, target_improvement
+from ablate.config.schema import InstructionDataConfig
+from ablate.evaluation.cache import AnswerCache
+from ablate.evaluation.evaluator import Evaluator
+from ablate.evaluation.metrics.accuracy import control_change, target_improvement
+from ablate.evaluation.sessions import forgetting, session_results
+from ablate.evaluation.task import Answers, Task, evaluation_of
+from ablate.evaluation.tasks.classification import VQA, ClassificationTask
 from ablate.models.compute import Compute
+from ablate.models.held import borrowed
+from ablate.models.saving import save_model
 from ablate.models.vlm import VisionLanguageModel
-from ablate.results.items import items_table
+from ablate.recipes.build import stages_of
+from ablate.recipes.restore import replay
+from ablate.results.files import replacing
 from ablate.results.record import SessionResult, TaskResult
-from ablate.runner.adapt import adapt
-from ablate.runner.evaluate import EvaluationSet, Outcome, evaluate, item_tables, task_results
-from ablate.runner.instruct import instruct
-from ablate.runner.load import load_vlm
-from ablate.runner.prepare import FewShotRun, InstructionRun, PreparedRun
-from ablate.runner.progress import stage_bar
-from ablate.runner.restore import replay
-from ablate.runner.saving import save_model
-from ablate.runner.sessions import forgetting, session_results
-from ablate.runner.stages import Stopwatch
-from ablate.runner.suite import ask_suite
-from ablate.runner.training import FinishedTraining
-from ablate.runner.untouched import ask_untouched
+from ablate.results.training import FinishedTraining, keep_training
+from ablate.runner.identity import base_weights, importance_key, language_weights
+from ablate.runner.prepare import PreparedRun
+from ablate.telemetry.cost import Stopwatch, peak_memory_bytes
+from ablate.training.audit import totals
+from ablate.training.importance import ImportanceCache
+from ablate.training.stage import Stage, run_stage
 
 log = logging.getLogger(__name__)
 
@@ -39,26 +45,26 @@ class Measured:
         columns: Value by column of results.csv.
         tasks: Rows of tasks.csv.
         sessions: Rows of sessions.csv.
-        items: Tables of one row per item.
+        items: One row per item.
     """
 
     training: FinishedTraining
     columns: dict[str, Any]
     tasks: list[TaskResult]
     sessions: list[SessionResult]
-    items: list[pd.DataFrame]
+    items: pd.DataFrame
 
 
 def measure(
     prepared: PreparedRun, compute: Compute, watch: Stopwatch, kept: FinishedTraining | None
 ) -> Measured:
-    """Train a model and measure it: before and after on its own data, then on the suite.
+    """Train a model and evaluate it: before and after on its own data, then on the suite.
 
     Args:
         prepared: The run.
         compute: Device and precision.
         watch: Adds up the seconds of each stage.
-        kept: What an earlier try has trained: it is folded in instead of being trained again.
+        kept: What an earlier try has trained: it is merged instead of being trained again.
 
     Returns:
         The run's numbers; the trained update is in the run's folder.
@@ -66,127 +72,127 @@ def measure(
     Raises:
         NonFiniteLossError: If the training loss became NaN or infinite.
     """
-    config = prepared.config
-    with watch.stage("load"):
-        vlm = load_vlm(config, compute)
-    if kept is not None:
-        log.info("what was trained by %s is evaluated, not trained again", kept.trained_at)
-    if isinstance(prepared, InstructionRun):
-        measured = _instructions(prepared, vlm, compute, watch, kept)
-    elif isinstance(prepared, FewShotRun):
-        measured = _few_shot(prepared, vlm, compute, watch, kept)
-    else:
-        raise TypeError(f"no recipe for a {type(prepared).__name__}")
-    language_trained = bool(measured.training.columns["language_trained"])
-    with watch.stage("eval"), compute.autocast():
-        suite = ask_suite(prepared, vlm, compute, language_trained)
-    if config.save_model:
-        save_model(vlm, prepared.folder.model_path, prepared.folder.partial_model_path)
-    results = [outcome.result for outcome in suite]
-    tables = [items_table(o.result.task, o.result.kind, o.result.metric, o.items) for o in suite]
-    return replace(measured, tasks=[*measured.tasks, *results], items=[*measured.items, *tables])
+    config, prints = prepared.config, prepared.fingerprints
+    base = base_weights(config, prints)
+
+    def weights_of(task: Task) -> str | None:
+        if task.kind == "text" and not training.columns["language_trained"]:
+            return language_weights(config, prints)
+        return None if prepared.folder.adapter_path.exists() else base
+
+    stages = stages_of(config, prepared.data)
+    parts = frozenset[str]().union(*(stage.method.parts() for stage in stages))
+    own = [task for task in prepared.tasks if isinstance(task, ClassificationTask)]
+    with ExitStack() as stack:
+        with watch.stage("load"):
+            vlm = stack.enter_context(borrowed(config, compute, parts))
+        cache = AnswerCache(prepared.cache_folder, config.eval, compute)
+        evaluator = Evaluator(vlm, cache, watch)
+        before = evaluator.answers("before", own, lambda _: base)
+        sessions = _AfterSessions(
+            lambda: evaluator.answers(f"evaluate {config.data.name}", own[:1], weights_of)
+        )
+        if kept is None:
+            training = _train(prepared, stages, vlm, compute, watch, sessions.evaluate)
+        else:
+            log.info("evaluating what was trained by %s without training it again", kept.trained_at)
+            training = kept
+            for _ in replay(stages, vlm, prepared.folder.adapter_path, config.seed):
+                sessions.evaluate()
+        by_session = sessions.answers()
+        after = [*by_session[-1], *evaluator.answers("evaluate controls", own[1:], weights_of)]
+        on_suite = evaluator.answers("tasks", prepared.suite, weights_of)
+        if config.save_model:
+            save_model(vlm, prepared.folder.model_path, prepared.folder.partial_model_path)
+    evaluations = [evaluation_of(*one) for one in zip(own, after, before, strict=True)]
+    columns = _summary([row for evaluation in evaluations for row in evaluation.rows])
+    results: list[SessionResult] = []
+    if not isinstance(config.data, InstructionDataConfig):
+        of_target = [before[0], *(answers[0] for answers in by_session)]
+        results = session_results(own[0], config.data.sessions, of_target)
+        columns["forgetting"] = forgetting(results)
+    evaluations += [evaluation_of(*one) for one in zip(prepared.suite, on_suite, strict=True)]
+    return Measured(
+        training,
+        columns,
+        [row for evaluation in evaluations for row in evaluation.rows],
+        results,
+        pd.concat([t for evaluation in evaluations for t in evaluation.items], ignore_index=True),
+    )
 
 
-def _instructions(
-    prepared: InstructionRun,
+def _train(
+    prepared: PreparedRun,
+    stages: list[Stage],
     vlm: VisionLanguageModel,
     compute: Compute,
     watch: Stopwatch,
-    kept: FinishedTraining | None,
-) -> Measured:
-    """Train on instructions; all that is measured is the suite, afterwards."""
-    if kept is None:
-        kept = instruct(prepared, vlm, compute, watch)
-    else:
-        for _ in replay(prepared.config, vlm, prepared.folder.adapter_path):
-            pass
-    return Measured(kept, {}, [], [], [])
+    after_stage: Callable[[], None],
+) -> FinishedTraining:
+    """Run every stage; its update is in the run's folder before `after_stage` is called."""
+    config, folder = prepared.config, prepared.folder
+    importance = ImportanceCache(
+        prepared.cache_folder,
+        lambda names: importance_key(config, prepared.fingerprints, compute, names),
+    )
+    columns: dict[str, Any] = {}
+    update: dict[str, Tensor] = {}
 
+    def write_audit(table: pd.DataFrame) -> None:
+        with replacing(folder.audit_path) as temporary:
+            table.to_csv(temporary, index=False)
+        columns.update(totals(table))
 
-def _few_shot(
-    prepared: FewShotRun,
-    vlm: VisionLanguageModel,
-    compute: Compute,
-    watch: Stopwatch,
-    kept: FinishedTraining | None,
-) -> Measured:
-    """Adapt to the target, and ask target and controls before and after."""
-    config = prepared.config
-    with watch.stage("eval"), compute.autocast():
-        asked = list(_ask_all_untouched(prepared, vlm, compute))
-    target, before = asked[0]
-
-    def ask_target() -> Outcome:
-        with watch.stage("eval"), compute.autocast():
-            return _ask(vlm, target, config)
-
-    sessions = _AfterSessions(ask_target)
-    if kept is None:
-        training = adapt(prepared, vlm, compute, watch, sessions.measure)
-    else:
-        training = kept
-        for _ in replay(config, vlm, prepared.folder.adapter_path):
-            sessions.measure()
-    after_sessions = sessions.outcomes()
-    with watch.stage("eval"), compute.autocast():
-        after = [after_sessions[-1], *(_ask(vlm, one, config) for one, _ in asked[1:])]
-    pairs = list(zip(asked, after, strict=True))
-    tasks = [task for (one, early), late in pairs for task in task_results(one, early, late)]
-    items = [table for (one, early), late in pairs for table in item_tables(one, early, late)]
-    by_session = session_results(target, prepared.data.sessions, [before, *after_sessions])
-    columns = {**_summary(tasks), "forgetting": forgetting(by_session)}
-    return Measured(training, columns, tasks, by_session, items)
+    for stage in stages:
+        update |= run_stage(stage, vlm, compute, config.seed, watch, importance, write_audit)
+        if update:
+            with replacing(folder.adapter_path) as temporary:
+                save_file({name: t.contiguous() for name, t in update.items()}, temporary)
+        if stage is stages[-1]:
+            # From here on a failed evaluation costs no second training.
+            training = keep_training(
+                folder,
+                columns,
+                dict(watch.seconds),
+                peak_memory_bytes(compute.device),
+                (compute.device.type, compute.precision),
+            )
+        if stage.prefix is not None:
+            after_stage()
+    return training
 
 
 class _AfterSessions:
     """The target after every session; a failure is kept until all sessions have been trained."""
 
-    def __init__(self, ask: Callable[[], Outcome]) -> None:
-        self._ask = ask
-        self._outcomes: list[Outcome] = []
+    def __init__(self, evaluate: Callable[[], list[Answers]]) -> None:
+        self._evaluate = evaluate
+        self._answers: list[list[Answers]] = []
         self._error: Exception | None = None
 
-    def measure(self) -> None:
-        """Ask the target, unless that has failed before."""
+    def evaluate(self) -> None:
+        """Evaluate the target, unless that has failed before."""
         if self._error is not None:
             return
         try:
-            self._outcomes.append(self._ask())
-        except Exception as error:  # whatever it is, the training goes on and `outcomes` raises it
+            self._answers.append(self._evaluate())
+        except Exception as error:  # whatever it is, the training goes on and `answers` raises it
             log.exception("the evaluation failed; training goes on")
             self._error = error
 
-    def outcomes(self) -> list[Outcome]:
-        """Return what was said after each session, or raise what went wrong."""
+    def answers(self) -> list[list[Answers]]:
+        """Return the answers after each session, or raise what went wrong."""
         if self._error is not None:
             raise self._error
-        return self._outcomes
-
-
-def _ask_all_untouched(
-    prepared: FewShotRun, vlm: VisionLanguageModel, compute: Compute
-) -> Iterator[tuple[EvaluationSet, Outcome]]:
-    config = prepared.config
-    with stage_bar("before", _n_items(prepared), "item") as advance:
-        yield ask_untouched(vlm, prepared.target, prepared.data, "target", config, compute, advance)
-        for name, data in prepared.controls.items():
-            control = config.controls[name]
-            yield ask_untouched(vlm, data, control, "control", config, compute, advance)
-
-
-def _ask(vlm: VisionLanguageModel, asked: EvaluationSet, config: RunConfig) -> Outcome:
-    with stage_bar(f"evaluate {asked.data.name}", len(asked.items), "item") as advance:
-        return evaluate(vlm, asked, config.eval, advance)
-
-
-def _n_items(prepared: FewShotRun) -> int:
-    return sum(len(data.test.ids) for data in (prepared.target, *prepared.controls.values()))
+        return self._answers
 
 
 def _summary(tasks: list[TaskResult]) -> dict[str, Any]:
-    """Return the run's headline numbers."""
-    target = next(task for task in tasks if task.kind == "target" and task.metric == "accuracy")
-    controls = [task for task in tasks if task.kind == "control" and task.metric == "accuracy"]
+    """Return the run's headline numbers; none where it has no target."""
+    vqa = [task for task in tasks if task.metric == VQA]
+    if not vqa:
+        return {}
+    target, *controls = vqa
     return {
         "accuracy": target.value,
         "accuracy_before": target.value_before,

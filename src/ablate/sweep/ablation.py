@@ -1,4 +1,4 @@
-"""What makes an ablation one: a key that determines results, values that differ, a baseline among them."""
+"""What an ablation needs: a key that affects the results, different values, a baseline among them."""
 
 from collections.abc import Sequence
 
@@ -48,27 +48,27 @@ def check_ablation(config: DictConfig) -> None:
             match = nearest(str(metric), METRIC_COLUMNS)
             hint = f" Did you mean '{match}'?" if match else ""
             raise ConfigError(
-                f"ablation.metrics names '{metric}', which is no number of results.csv.{hint} "
+                f"ablation.metrics names '{metric}', which is not a numeric column of results.csv.{hint} "
                 f"Available: {', '.join(METRIC_COLUMNS)}."
             )
 
 
 def _check_key(config: DictConfig, key: object) -> None:
-    """Refuse a key that the configuration does not have, or that changes no result."""
+    """Refuse a key that the configuration does not have, or that does not affect the results."""
     if str(key).partition(".")[0] in _NO_AXES:
         raise ConfigError(
-            f"ablation.key is '{key}', which makes no values to compare. "
+            f"ablation.key is '{key}', which gives no values to compare. "
             "Fix: vary a key of the method, the data or the recipe; seeds=[0,1,2] makes runs of several seeds."
         )
     known = flat_keys(_plain(config))
     if key not in known:
         match = nearest_key(str(key), known)
         hint = f" Did you mean '{match}'?" if match else ""
-        raise ConfigError(f"ablation.key is {key!r}, which is no configuration key.{hint}")
+        raise ConfigError(f"ablation.key is {key!r}, which is not a configuration key.{hint}")
 
 
 def _check_values(values: object, baseline: object) -> None:
-    """Refuse values that could not be told apart, and a baseline that is none of them."""
+    """Refuse values that could not be distinguished, and a baseline that is not one of them."""
     if not OmegaConf.is_list(values) or not isinstance(values, Sequence) or len(values) == 0:
         raise ConfigError(
             f"ablation.values is {values!r}; allowed: a list of at least one value. "
@@ -78,14 +78,14 @@ def _check_values(values: object, baseline: object) -> None:
     for value in values:
         if not isinstance(value, bool | int | float | str):
             raise ConfigError(
-                f"ablation.values has {value!r}; allowed: numbers, texts, true and false. "
+                f"ablation.values has {value!r}; allowed: numbers, strings, true and false. "
                 "Fix: leave it out."
             )
         if any(_is_same(value, other) for other in seen):
             raise ConfigError(f"ablation.values has {value!r} twice. Fix: give it once.")
         if any(isinstance(value, bool) != isinstance(other, bool) for other in seen):
             raise ConfigError(
-                f"ablation.values is {list(values)}; allowed: switches alone or none. "
+                f"ablation.values is {list(values)}; allowed: true and false only, or neither. "
                 "Fix: values of one kind."
             )
         seen.append(value)

@@ -1,4 +1,4 @@
-"""An axis has to change something: two of its values must not make the same run."""
+"""An axis has to have an effect: two of its values must not give the same run."""
 
 from collections.abc import Sequence
 
@@ -23,5 +23,5 @@ def check_axes(runs: Sequence[PreparedRun]) -> None:
         if other != ablation.value:
             raise ConfigError(
                 f"ablation.key is '{ablation.key}', but its values {other!r} and "
-                f"{ablation.value!r} make the same run: it changes no result. Fix: vary a key that does."
+                f"{ablation.value!r} give the same run: it has no effect on the results. Fix: vary a key that has one."
             )

@@ -10,18 +10,19 @@ from hydra.plugins.launcher import Launcher
 
 from ablate.config.errors import ConfigError
 from ablate.config.text import printable
+from ablate.models.remembered import store
+from ablate.results.cache import tidy
 from ablate.results.console import outcome_line, summary_lines
 from ablate.results.record import RunRecord
 from ablate.results.repair import repair
 from ablate.results.tables import read_stable_tasks, rebuild
-from ablate.runner.cache import tidy
 from ablate.runner.done import is_done, set_damage_aside, update_record
 from ablate.runner.job import BUSY, make_run, record_lost
 from ablate.runner.prepare import PreparedRun
-from ablate.runner.progress import say, sweep_bar
-from ablate.runner.row import ablation_record
+from ablate.runner.record import ablation_record
+from ablate.telemetry.progress import say, sweep_bar
 
-# After so many failures for one reason a sweep says so, loudly.
+# After this many failures for one reason a sweep prints a warning.
 _ENOUGH = 3
 
 
@@ -73,6 +74,7 @@ def _put_in_order(folders: Sequence[Path], jobs: Sequence[Job]) -> None:
     for cache in dict.fromkeys(job.run.cache_folder for job in jobs):
         if line := tidy(cache):
             say(line)
+        store(cache)
     for folder in folders:
         run_ids = {job.run.folder.run_id for job in jobs if job.run.folder.sweep_path == folder}
         for line in repair(folder, run_ids):
@@ -83,23 +85,25 @@ def _put_in_order(folders: Sequence[Path], jobs: Sequence[Job]) -> None:
 
 
 def _announce(folder: Path, jobs: Sequence[Job], waiting: Sequence[Job]) -> None:
-    asked = [job for job in jobs if job.run.folder.sweep_path == folder]
-    missing = [job for job in waiting if job in asked]
-    done = f", {len(asked) - len(missing)} already done" if len(missing) < len(asked) else ""
-    say(f"{folder.name}: {len(asked)} runs{done}, {len(missing)} to run -> {folder}")
+    requested = [job for job in jobs if job.run.folder.sweep_path == folder]
+    missing = [job for job in waiting if job in requested]
+    done = (
+        f", {len(requested) - len(missing)} already done" if len(missing) < len(requested) else ""
+    )
+    say(f"{folder.name}: {len(requested)} runs{done}, {len(missing)} to run -> {folder}")
 
 
 def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
-    """Hand the runs to the launcher: one by one where it runs them here, else all at once."""
+    """Make the runs: one by one in this process, where they are prepared already, or all at once by a launcher."""
     is_local = isinstance(launcher, BasicLauncher)
     chunks = [[job] for job in jobs] if is_local else [list(jobs)]
     busy: list[Job] = []
     errors: list[str | None] = []
-    first = 0
+    n_begun = 0
     with sweep_bar(label, len(jobs)) as bar:
         for chunk in chunks:
-            statuses = _statuses(chunk, launcher, first)
-            first += len(chunk)
+            statuses = [_made_here(chunk[0])] if is_local else _launched(chunk, launcher)
+            n_begun += len(chunk)
             for job, status in zip(chunk, statuses, strict=True):
                 if status == BUSY:
                     busy.append(job)
@@ -107,10 +111,10 @@ def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
                 bar.update(1)
                 say(outcome_line(job.run.folder))
                 errors.append(_error_of(job))
-            _cry_out(errors, len(jobs))
+            _warn_of_common_failure(errors, len(jobs))
             if errors and errors[-1] is not None and jobs[0].run.config.fail_fast:
                 say(
-                    f"fail_fast: stopped after a failed run; {len(jobs) - first} runs did not begin"
+                    f"fail_fast: stopped after a failed run; {len(jobs) - n_begun} runs did not begin"
                 )
                 return
         for job in busy:
@@ -120,76 +124,91 @@ def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
             say(outcome_line(job.run.folder))
 
 
-def _cry_out(errors: Sequence[str | None], n_jobs: int) -> None:
-    """Say loudly, once, when all of the first runs have failed for one reason."""
+def _warn_of_common_failure(errors: Sequence[str | None], n_jobs: int) -> None:
+    """Warn once, when all of the first runs have failed for one reason."""
     if len(errors) == _ENOUGH and n_jobs > _ENOUGH and errors[0] and len(set(errors)) == 1:
         say(
             f"!!! The first {_ENOUGH} runs have all failed for the same reason: {errors[0]}\n"
-            f"!!! {n_jobs - _ENOUGH} more are to come; Ctrl-C stops here, fail_fast=true after the first failure."
+            f"!!! {n_jobs - _ENOUGH} more are left; Ctrl-C stops here, fail_fast=true after the first failure."
         )
 
 
 def _error_of(job: Job) -> str | None:
-    """Return why a run failed, or None where it ended well."""
+    """Return why a run failed, or None if it succeeded."""
     record = job.run.folder.read()
     if record is None:
         return "no result"
     return None if record.status == "ok" else printable(str(record.row.get("error")))
 
 
-def _statuses(chunk: Sequence[Job], launcher: Launcher, first: int) -> list[str]:
+def _made_here(job: Job) -> str:
+    """Make a run in this process and return how it ended; what could not be recorded gets a row that says so."""
+    before = job.run.folder.read()
+    try:
+        return make_run(job.run, wait=False)
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever a run raises, the others are made
+        return _died(job, before, error)
+
+
+def _launched(jobs: Sequence[Job], launcher: Launcher) -> list[str]:
     """Launch jobs and return how each ended; a run that a launcher lost gets a row that says so.
 
-    A cluster launcher raises when it loses one job, and says nothing of the others: their folders do.
+    A cluster launcher raises when it loses one job, and does not report the others: their folders do.
     """
-    before = {job.run.folder.path: job.run.folder.read() for job in chunk}
+    before = {job.run.folder.path: job.run.folder.read() for job in jobs}
     try:
-        returns = launcher.launch([list(job.overrides) for job in chunk], first)
+        returns = launcher.launch([list(job.overrides) for job in jobs], 0)
     except ConfigError:
         raise
     except Exception as error:  # whatever a launcher raises, the other runs are kept
         reason = f"the launcher failed: {type(error).__name__}: {error}"
         say(printable(reason))
-        return [_lost(job, before[job.run.folder.path], reason) for job in chunk]
+        return [_lost(job, before[job.run.folder.path], reason) for job in jobs]
     return [
         _status(result, job, before[job.run.folder.path])
-        for result, job in zip(returns, chunk, strict=True)
+        for result, job in zip(returns, jobs, strict=True)
     ]
 
 
 def _status(result: JobReturn, job: Job, before: RunRecord | None) -> str:
-    """Return what a job said; for a job that died without a word, what its folder says."""
+    """Return what a job said; for a job that died without a result, what its folder says."""
     if result.status == JobStatus.COMPLETED:
         return str(result.return_value)
     error = result._return_value
     if isinstance(error, ConfigError):
         raise error
+    return _died(job, before, error)
+
+
+def _died(job: Job, before: RunRecord | None, error: Exception) -> str:
     reason = f"the job died: {type(error).__name__}: {error}"
     say(printable(f"{job.run.folder.run_id}: {reason}"))
     return _lost(job, before, reason)
 
 
 def _lost(job: Job, before: RunRecord | None, reason: str) -> str:
-    """Return how a run ended whose job did not say; if it left no new outcome, its row says why."""
+    """Return how a run ended whose job returned no status; if it left no new outcome, its row says why."""
     now = job.run.folder.read()
     if now is not None and now != before:
         return now.status
     try:
         record_lost(job.run, reason)
     except OSError as error:
-        say(f"{job.run.folder.run_id}: that cannot be written: {error}")
+        say(f"{job.run.folder.run_id}: this could not be recorded: {error}")
     return "failed"
 
 
 def _show(folders: Sequence[Path], jobs: Sequence[Job]) -> int:
-    """Print each sweep's table; return how many of the jobs did not end well."""
+    """Print each sweep's table; return how many of the jobs failed."""
     for folder in folders:
         results = rebuild(folder)
-        asked = [job.run for job in jobs if job.run.folder.sweep_path == folder]
-        own = results[results["run_id"].isin([run.folder.run_id for run in asked])]
+        requested = [job.run for job in jobs if job.run.folder.sweep_path == folder]
+        own = results[results["run_id"].isin([run.folder.run_id for run in requested])]
         ablations = {
             run.config.ablation.name: ablation_record(run.config)
-            for run in asked
+            for run in requested
             if run.config.ablation
         }
         for line in summary_lines(

@@ -10,13 +10,13 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from ablate.sweep.points import expand
+from ablate.sweep.expansion import expand
 
 if TYPE_CHECKING:
     from ablate.runner.prepare import PreparedRun
 
 
-class PointSweeper(Sweeper):
+class AblationSweeper(Sweeper):
     """Expand the command line into runs, check all of them, then make those that are missing.
 
     Hydra imports every sweeper it can find in any program, so torch is imported only when a sweep begins.
@@ -33,7 +33,7 @@ class PointSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Make every run that the command line asks for and is not done.
+        """Make every run of the command line that is not done.
 
         Args:
             arguments: The overrides of the command line.
@@ -44,17 +44,17 @@ class PointSweeper(Sweeper):
         """
         loader = self._context.config_loader
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
-        points = expand(overrides, self._compose)
+        specs = expand(overrides, self._compose)
 
         from ablate.runner.prepare import check_output, prepare
         from ablate.sweep.axes import check_axes
         from ablate.sweep.execute import Job, execute
 
-        prepared = [prepare(point.config, point.overrides) for point in points]
+        prepared = [prepare(spec.config, spec.overrides) for spec in specs]
         check_axes(prepared)
         for folder in dict.fromkeys(run.folder.path.parents[1] for run in prepared):
             check_output(folder)
-        jobs = [Job(p.overrides, r) for p, r in zip(points, _unique(prepared), strict=True) if r]
+        jobs = [Job(s.overrides, r) for s, r in zip(specs, _unique(prepared), strict=True) if r]
         execute(jobs, self._launcher)
 
     def _compose(self, words: list[str]) -> DictConfig:
@@ -67,7 +67,7 @@ class PointSweeper(Sweeper):
 
 
 def _unique(runs: "list[PreparedRun]") -> "list[PreparedRun | None]":
-    """Replace every run that is asked for a second time, in other words, by None."""
+    """Replace every run that is given a second time, in other words, by None."""
     seen: set[object] = set()
     kept: list[PreparedRun | None] = []
     for run in runs:

@@ -1,1 +1,1 @@
-"""Losses, schedules and the loop that knows no method by name."""
+"""Losses, schedules and a loop that is independent of the method."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ablate.config.errors import ConfigError
 from ablate.data.types import Conversation, InstructionData
@@ -82,7 +82,7 @@ class InstructionLoss(Loss):
         self._starts = self._lengths.cumsum(0) - self._lengths
         self._rows = torch.tensor(images)
 
-    def __call__(self, indices: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the mean next-token loss over the answer tokens of the conversations at `indices`."""
         # The last token predicts nothing.
         lengths = self._lengths[indices] - 1
@@ -94,7 +94,7 @@ class InstructionLoss(Loss):
         is_target = present & self._is_answer[following]
         targets = self._ids[following].masked_fill(~is_target, IGNORED)
         loss = next_token_loss(
-            self._vlm, input_ids.long(), targets.long(), lengths, self._pixels(indices)
+            model, input_ids.long(), targets.long(), lengths, self._pixels(indices)
         )
         # A batch of text under a frozen language model depends on nothing that is trained; backward()
         # has to do nothing then, not fail.
@@ -117,18 +117,20 @@ def _tokenise(vlm: VisionLanguageModel, item: Conversation, max_tokens: int, tur
     is_answer: list[bool] = []
     for number, (question, answer) in enumerate(item.turns):
         if number == 0:
-            asked = vlm.prompt_ids(question, has_image)
-            said = vlm.answer_ids(question, answer, has_image)
+            question_ids = vlm.prompt_ids(question, has_image)
+            answer_ids = vlm.answer_ids(question, answer, has_image)
         else:
-            asked, said = _later_turn(vlm, turn.replace("{question}", question), answer)
-        ids += [*asked, *said, int(vlm.tokenizer.eos_token_id)]
-        is_answer += [False] * len(asked) + [True] * (len(said) + 1)
+            question_ids, answer_ids = _later_turn(
+                vlm, turn.replace("{question}", question), answer
+            )
+        ids += [*question_ids, *answer_ids, int(vlm.tokenizer.eos_token_id)]
+        is_answer += [False] * len(question_ids) + [True] * (len(answer_ids) + 1)
     image_token = int(vlm.llava.config.image_token_id)
     if ids.count(image_token) != has_image * vlm.n_image_tokens:
         name = vlm.tokenizer.convert_ids_to_tokens(image_token)
         raise ConfigError(
             f"The text of conversation '{item.id}' holds '{name}', which stands for an image."
-            " Fix: write it in another way."
+            " Fix: rephrase it."
         )
     return _Tokens(
         torch.tensor(ids[:max_tokens], dtype=torch.int32), torch.tensor(is_answer[:max_tokens])
@@ -137,6 +139,6 @@ def _tokenise(vlm: VisionLanguageModel, item: Conversation, max_tokens: int, tur
 
 def _later_turn(vlm: VisionLanguageModel, text: str, answer: str) -> tuple[list[int], list[int]]:
     """Encode a question inside a conversation, and its answer as it continues it."""
-    asked = list(vlm.tokenizer(text, add_special_tokens=False)["input_ids"])
+    question_ids = list(vlm.tokenizer(text, add_special_tokens=False)["input_ids"])
     whole = list(vlm.tokenizer(f"{text} {answer}", add_special_tokens=False)["input_ids"])
-    return asked, whole[len(asked) :]
+    return question_ids, whole[len(question_ids) :]

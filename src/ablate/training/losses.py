@@ -4,14 +4,14 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from ablate.config.schema import LossName
 from ablate.data.multiple_choice import letters_question
 from ablate.data.types import LabelledImages, MultipleChoiceItem
-from ablate.evaluation.zero_shot import class_embeddings
+from ablate.evaluation.verbs.zero_shot import class_embeddings
 from ablate.models.vlm import VisionLanguageModel
 
 IGNORED = -100
@@ -29,8 +29,16 @@ class Loss(ABC):
     n: int
 
     @abstractmethod
-    def __call__(self, indices: Tensor) -> Tensor:
-        """Return the mean loss of the training examples at `indices`, int64 `[batch]`, as a scalar."""
+    def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
+        """Return the mean loss of a model over training examples.
+
+        Args:
+            model: A `VisionLanguageModel`, or what wraps one and has its `forward`.
+            indices: int64 `[batch]`, the examples.
+
+        Returns:
+            A scalar.
+        """
 
     @abstractmethod
     def n_terms(self, indices: Tensor) -> int:
@@ -61,7 +69,6 @@ class AnswerLoss(Loss):
             letters: Ask with the options in the prompt and train on the letter, not on the answer's text.
         """
         self.n = len(items)
-        self._vlm = vlm
         self._pixels = images.pixels
         rows = [_example(vlm, item, letters) for item in items]
         self._input_ids = pad_sequence(
@@ -74,11 +81,11 @@ class AnswerLoss(Loss):
         )
         self._lengths = torch.tensor([len(ids) for ids, _ in rows])
 
-    def __call__(self, indices: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the mean next-token loss over the answer tokens of the examples at `indices`."""
         length = int(self._lengths[indices].max())
         return next_token_loss(
-            self._vlm,
+            model,
             self._input_ids[indices, :length],
             self._targets[indices, :length],
             self._lengths[indices],
@@ -91,7 +98,7 @@ class AnswerLoss(Loss):
 
 
 def next_token_loss(
-    vlm: VisionLanguageModel,
+    model: nn.Module,
     input_ids: Tensor,
     targets: Tensor,
     lengths: Tensor,
@@ -100,25 +107,19 @@ def next_token_loss(
     """Return the mean loss over all targets of a batch that is padded on the right.
 
     Args:
-        vlm: The model.
+        model: A `VisionLanguageModel`, or what wraps one.
         input_ids: `[batch, longest]`.
         targets: `[batch, longest]` the token each position has to predict, or `IGNORED`.
         lengths: `[batch]` real tokens of every row.
         pixels: uint8 `[images, 3, height, width]`, one for each row with image tokens, in the order
             of the rows; None if no row has any.
     """
-    input_ids, targets = input_ids.to(vlm.device), targets.to(vlm.device)
+    device = next(model.parameters()).device
+    input_ids, targets = input_ids.to(device), targets.to(device)
     present = torch.arange(input_ids.shape[1]) < lengths[:, None]
-    hidden = vlm.llava.model(
-        input_ids=input_ids,
-        pixel_values=None if pixels is None else vlm.normalise(pixels),
-        attention_mask=present.long().to(vlm.device),
-        use_cache=False,
-    ).last_hidden_state
-    answered = targets != IGNORED
-    # Only the answer's positions pass through the vocabulary: a few rows instead of hundreds.
-    logits = vlm.llava.lm_head(hidden[answered])
-    return functional.cross_entropy(_at_least_float32(logits), targets[answered])
+    is_wanted = targets != IGNORED
+    logits = model(input_ids, present.long().to(device), is_wanted, pixels)
+    return functional.cross_entropy(_at_least_float32(logits), targets[is_wanted])
 
 
 class ContrastiveLoss(Loss):
@@ -138,15 +139,13 @@ class ContrastiveLoss(Loss):
     ) -> None:
         """Embed the class prompts, averaged over the templates."""
         self.n = len(images.ids)
-        self._vlm = vlm
         self._images = images
         self._classes = class_embeddings(vlm, class_names, templates).clone()
         self._scale = vlm.clip_scale
 
-    def __call__(self, indices: Tensor) -> Tensor:
+    def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the InfoNCE loss of the batch at `indices`."""
-        pixel_values = self._vlm.normalise(self._images.pixels[indices])
-        image = _at_least_float32(self._vlm.clip_image_features(pixel_values))
+        image = _at_least_float32(model(pixels=self._images.pixels[indices]))
         text = self._classes[self._images.labels[indices].to(image.device)].to(image)
         logits = self._scale * image @ text.T
         target = torch.arange(len(indices), device=logits.device)
@@ -155,7 +154,7 @@ class ContrastiveLoss(Loss):
         return (by_image + by_text) / 2
 
     def n_terms(self, indices: Tensor) -> int:
-        """Count the images; yet batches do not add up to one: each image is told from those of its own batch."""
+        """Count the images; yet batches do not add up to one: each image is contrasted with its own batch only."""
         return len(indices)
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import LlavaJsonData
-from ablate.data.instructions import load_instructions
+from ablate.data.instructions.llava_json import load_llava_json
 
 HUMAN, GPT = "human", "gpt"
 
@@ -56,7 +56,7 @@ def _config(folder, **changes):
 
 def _load(folder, text, **changes):
     (folder / "mix.json").write_text(text, encoding="utf-8")
-    return load_instructions(_config(folder, **changes))
+    return load_llava_json(_config(folder, **changes))
 
 
 def _refused(folder, text, **changes):
@@ -133,7 +133,7 @@ def test_the_fingerprint_follows_content_and_not_place(folder, tmp_path_factory)
     first = _load(folder, text).fingerprint
     moved = tmp_path_factory.mktemp("moved") / "elsewhere"
     shutil.copytree(folder, moved)
-    assert load_instructions(_config(moved)).fingerprint == first
+    assert load_llava_json(_config(moved)).fingerprint == first
     assert _load(folder, text, conversations=3).fingerprint != first
     assert _load(folder, text.replace("cat", "dog")).fingerprint != first
     _load(folder, text)
@@ -160,8 +160,8 @@ def test_a_missing_image_is_named_by_line_and_entry(folder):
 
 def test_an_image_has_to_be_a_file_with_content_below_the_folder(folder):
     for name, word in [
-        ("a", "is no file in"),
-        ("", "is no file in"),
+        ("a", "is not a file in"),
+        ("", "is not a file in"),
         ("1\0.png", "is not in"),
         ("x" * 300 + ".png", "is not in"),
         ("../mix.json", f"leads out of '{folder}/images'"),
@@ -176,16 +176,16 @@ def test_an_image_has_to_be_a_file_with_content_below_the_folder(folder):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (_as_lines(ENTRIES[:2]) + '{"id": "e2", "conv\n', "line 3: is no JSON (Unterminated"),
-        (_as_lines(ENTRIES[:1]) + "\n\nhello\n", "line 4: is no JSON"),
-        ('{\n  "id": 1\n}', "line 1: is no JSON"),
-        (_as_array(ENTRIES, indent=1)[:-40], "is no JSON"),
-        ('[\n{"id": 1,\n "image" 2}\n]', "line 3: is no JSON (Expecting ':'"),
+        (_as_lines(ENTRIES[:2]) + '{"id": "e2", "conv\n', "line 3: is not JSON (Unterminated"),
+        (_as_lines(ENTRIES[:1]) + "\n\nhello\n", "line 4: is not JSON"),
+        ('{\n  "id": 1\n}', "line 1: is not JSON"),
+        (_as_array(ENTRIES, indent=1)[:-40], "is not JSON"),
+        ('[\n{"id": 1,\n "image" 2}\n]', "line 3: is not JSON (Expecting ':'"),
         ("[\n" + json.dumps(ENTRIES[1]) + "\n" + json.dumps(ENTRIES[1]), "line 3: has '{' where"),
         ("[\n" + json.dumps(ENTRIES[1]) + "\n", "ends the file where ',' or ']'"),
-        ("[\n" + json.dumps(ENTRIES[1]) + ",\n]", "line 3: is no JSON"),
+        ("[\n" + json.dumps(ENTRIES[1]) + ",\n]", "line 3: is not JSON"),
         ("[\n" + json.dumps(ENTRIES[1]) + "\n]\n[]", "line 4: goes on after the array"),
-        ("[", "line 1: is no JSON"),
+        ("[", "line 1: is not JSON"),
     ],
 )
 def test_a_broken_line_is_named(folder, text, words):
@@ -196,25 +196,25 @@ def test_a_broken_line_is_named(folder, text, words):
 
 def test_a_broken_character_is_named_by_line(folder):
     (folder / "mix.json").write_bytes(_as_lines(ENTRIES[:1]).encode() + b'{"id": "\xff"}\n')
-    with pytest.raises(ConfigError, match="line 2: is no UTF-8 text"):
-        load_instructions(_config(folder))
+    with pytest.raises(ConfigError, match="line 2: is not UTF-8 text"):
+        load_llava_json(_config(folder))
 
 
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        (["a"], "is no object"),
+        (["a"], "is not an object"),
         ({"id": "x"}, "'conversations' has to be a list of messages"),
         ({"id": "x", "conversations": []}, "'conversations' has to be a list of messages"),
         ({"id": "x", "conversations": ["Hi"]}, "message 1 has no text in 'value'"),
         ({"conversations": [{"from": HUMAN, "value": 3}]}, "message 1 has no text in 'value'"),
         (
             {"conversations": [{"from": GPT, "value": "Hi"}]},
-            "message 1 is from 'gpt', where 'human' has to speak",
+            "message 1 is from 'gpt', where 'human' is expected",
         ),
         (
             {"conversations": [{"from": HUMAN, "value": "Hi"}, {"from": HUMAN, "value": "Hi"}]},
-            "message 2 is from 'human', where 'gpt' has to speak",
+            "message 2 is from 'human', where 'gpt' is expected",
         ),
         (
             {"conversations": [{"from": HUMAN, "value": "Hi"}, {"from": "bot", "value": "Hi"}]},
@@ -231,19 +231,19 @@ def test_a_broken_entry_is_named_by_line(folder, entry, words):
     message = _refused(folder, _as_lines([ENTRIES[1], entry]))
     assert "line 2 (entry 2): " in message
     assert words in message
-    assert "Fix: mend or remove the entry" in message
+    assert "Fix: correct or remove the entry" in message
 
 
 def test_a_missing_file_or_folder_is_named(folder):
     with pytest.raises(ConfigError, match=r"cannot be read \(No such file"):
-        load_instructions(_config(folder))
+        load_llava_json(_config(folder))
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory"):
-        load_instructions(_config(folder, path=str(folder)))
+        load_llava_json(_config(folder, path=str(folder)))
     (folder / "mix.json").write_text(_as_lines(ENTRIES))
     with pytest.raises(ConfigError, match=r"data.image_folder='.*no' does not exist"):
-        load_instructions(_config(folder, image_folder=str(folder / "no")))
+        load_llava_json(_config(folder, image_folder=str(folder / "no")))
     with pytest.raises(ConfigError, match="is a file, not a folder"):
-        load_instructions(_config(folder, image_folder=str(folder / "mix.json")))
+        load_llava_json(_config(folder, image_folder=str(folder / "mix.json")))
 
 
 @pytest.mark.parametrize("text", ["", "[]", " \n \n", "[ \n ] "])

@@ -121,7 +121,7 @@ def check_choice(model, case, dense):
 
 def check(case):
     """Train both ways; compare what was chosen, the losses and every weight of the merged model."""
-    untouched = copy.deepcopy(case.network)
+    base = copy.deepcopy(case.network)
     before = {name: value.detach().clone() for name, value in case.network.named_parameters()}
     importance_set = [case.batches[0], case.batches[1][:3]]
     gradients = mean_gradients(
@@ -140,9 +140,7 @@ def check(case):
     }
     dense_lorsu.check_start(start, case.projection, case.config.init_side)
     pairs, settings = full_size_pairs(model, case), dense_settings(case)
-    dense = dense_lorsu.train(
-        untouched, case.loss_fn, importance_set, case.batches, pairs, settings
-    )
+    dense = dense_lorsu.train(base, case.loss_fn, importance_set, case.batches, pairs, settings)
     losses = train(model, case)
     check_choice(model, case, dense)
     assert losses == pytest.approx(dense.losses, abs=1e-9)

@@ -66,7 +66,7 @@ def test_raw_patches_see_the_whole_image_in_minus_one_to_one():
 @pytest.mark.parametrize(
     ("processor", "message"),
     [
-        (CLIPImageProcessorPil(size={"shortest_edge": 32}, do_center_crop=False), "no square RGB"),
+        (CLIPImageProcessorPil(size={"shortest_edge": 32}, do_center_crop=False), "a square RGB"),
         (
             SiglipImageProcessorPil(size={"height": 32, "width": 32}, rescale_factor=1 / 127.5),
             "does more than resize",

@@ -16,6 +16,7 @@ from ablate.config.schema.data import (
 )
 from ablate.config.schema.encoders import EncoderConfig, EncoderPart
 from ablate.config.schema.fields import LossName, Precision, Scoring
+from ablate.config.schema.method import METHOD_NAMES, MethodConfig, PeftTunerMethod
 from ablate.config.schema.methods import (
     AdaloraMethod,
     DoraMethod,
@@ -28,7 +29,6 @@ from ablate.config.schema.methods import (
     LorsuLMethod,
     LorsuMethod,
     LorsuVariant,
-    MethodConfig,
     SpuMethod,
     TargetModules,
 )
@@ -44,6 +44,7 @@ from ablate.config.schema.suites import StableConfig, SuiteConfig
 from ablate.config.schema.tasks import TaskConfig
 
 __all__ = [
+    "METHOD_NAMES",
     "AblationConfig",
     "AdaloraMethod",
     "AxisValue",
@@ -69,6 +70,7 @@ __all__ = [
     "LossName",
     "MethodConfig",
     "ModelConfig",
+    "PeftTunerMethod",
     "Precision",
     "RunConfig",
     "Scoring",

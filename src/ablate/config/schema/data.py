@@ -98,7 +98,7 @@ class ShapesInstructData:
         questions: Weight of every kind of question; a kind is drawn among those that fit the scene.
         text_share: Share of the conversations that have no image.
         max_tokens: Longest conversation in tokens, its image included; what is beyond is cut off.
-        seed: Seed of the scenes and of what is asked about each.
+        seed: Seed of the scenes and of the questions about each.
     """
 
     kind: Literal["shapes-instruct"]

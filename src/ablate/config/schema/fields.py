@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 CLOSED = ConfigDict(extra="forbid")
 
 Switch = Annotated[bool, Field(strict=True)]
-# A seed times 2**32 has to fit an index of 64 bits (ablate.data.instructions.shapes_mix); torch takes no longer seed.
+# A seed times 2**32 has to fit an index of 64 bits (ablate.world.conversations); torch takes no longer seed.
 _END = 2**31
 PositiveInt = Annotated[int, Field(gt=0, lt=_END, strict=True)]
 NonNegativeInt = Annotated[int, Field(ge=0, lt=_END, strict=True)]

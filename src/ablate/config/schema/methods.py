@@ -1,4 +1,4 @@
-"""Methods, one dataclass for each way to adapt a model."""
+"""Methods by name, one dataclass for each way to adapt a model."""
 
 from typing import Annotated, Literal
 
@@ -27,7 +27,7 @@ class FrozenMethod:
 
 
 @dataclass(frozen=True, config=CLOSED)
-class _Trained:
+class TrainedMethod:
     """What every method that trains something says.
 
     Attributes:
@@ -38,21 +38,21 @@ class _Trained:
 
 
 @dataclass(frozen=True, config=CLOSED)
-class FullMethod(_Trained):
+class FullMethod(TrainedMethod):
     """Full fine-tuning of the image encoder (F-FT)."""
 
     name: Literal["full"]
 
 
 @dataclass(frozen=True, config=CLOSED)
-class FullLanguageMethod(_Trained):
+class FullLanguageMethod(TrainedMethod):
     """Full fine-tuning of the language model."""
 
     name: Literal["full-l"]
 
 
 @dataclass(frozen=True, config=CLOSED)
-class EwcMethod(_Trained):
+class EwcMethod(TrainedMethod):
     """Full fine-tuning with elastic weight consolidation (F-EWC).
 
     Attributes:
@@ -66,7 +66,7 @@ class EwcMethod(_Trained):
 
 
 @dataclass(frozen=True, config=CLOSED)
-class LayerNormMethod(_Trained):
+class LayerNormMethod(TrainedMethod):
     """The image encoder's LayerNorms alone (LN)."""
 
     name: Literal["layernorm"]
@@ -88,7 +88,7 @@ class TargetModules:
 
 
 @dataclass(frozen=True, config=CLOSED)
-class LoraMethod(_Trained):
+class LoraMethod(TrainedMethod):
     """LoRA by peft: on the image encoder, the language model (-l), or all of the model (-f).
 
     Attributes:
@@ -135,11 +135,11 @@ class AdaloraMethod(LoraMethod):
 
 
 @dataclass(frozen=True, config=CLOSED)
-class SpuMethod(_Trained):
+class SpuMethod(TrainedMethod):
     """The sparse update of the first MLP weights alone (SPU).
 
     Attributes:
-        sparsity: Fraction of the weight's entries that is trained: a density, under the word of the LoRSU paper.
+        sparsity: Fraction of the weight's entries that is trained: a density, despite the paper's name.
         blocks: `all` encoder blocks, or only those whose output LLaVA `read`s, by loss.
     """
 
@@ -170,14 +170,14 @@ class LorsuVariant:
 
 
 @dataclass(frozen=True, config=CLOSED)
-class _Lorsu(_Trained):
+class _Lorsu(TrainedMethod):
     """LoRSU: LoRA on the most important heads, a sparse update of the first MLP layer.
 
     Attributes:
         rank: Rank r of the low-rank updates.
         alpha: Their scale is alpha / r.
         top_k_heads: Heads updated in every block.
-        sparsity: Fraction of the first MLP weight's entries that is trained: a density, under the paper's word.
+        sparsity: Fraction of the first MLP weight's entries that is trained: a density, despite the paper's name.
         selection: What heads and entries are ranked by.
     """
 
@@ -210,19 +210,3 @@ class LorsuLMethod(_Lorsu):
 
     name: Literal["lorsu-l"]
     blocks: PositiveInt
-
-
-MethodConfig = Annotated[
-    FrozenMethod
-    | FullMethod
-    | FullLanguageMethod
-    | EwcMethod
-    | LayerNormMethod
-    | LoraMethod
-    | DoraMethod
-    | AdaloraMethod
-    | SpuMethod
-    | LorsuMethod
-    | LorsuLMethod,
-    Field(discriminator="name"),
-]

@@ -1,4 +1,4 @@
-"""A run: the model, the recipe, the evaluation, and the ablation it is a point of."""
+"""A run: the model, the recipe, the evaluation, and the ablation it belongs to."""
 
 from typing import Annotated, Literal
 
@@ -20,7 +20,7 @@ from ablate.config.schema.fields import (
     Scoring,
     Switch,
 )
-from ablate.config.schema.methods import MethodConfig
+from ablate.config.schema.method import MethodConfig
 from ablate.config.schema.suites import SuiteConfig
 
 
@@ -33,10 +33,10 @@ class ModelConfig:
         llava: Folder or hub id of a `LlavaForConditionalGeneration`; `tiny:` prefixes a folder of the package.
             None for a model that is a language model only: it needs an `encoder`.
         clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections; None where the
-            image encoder is no CLIP's: nothing is then classified zero-shot.
+            image encoder is not a CLIP's: nothing is then classified zero-shot.
         language: Folder or hub id of the causal language model under an `encoder`; None for that of `llava`.
         revision: Hub revision of all of them, or None for the latest.
-        scoring: How the model is best asked a multiple-choice question; data sets take it from here.
+        scoring: How multiple-choice questions are best put to the model; data sets take it from here.
         prompt: Conversation around a question; holds `<image>` and `{question}`. None for that of the model's chat
             template, which is filled in before a run begins.
         turn: How a later question of the same conversation follows the answer before it; holds `{question}`. None as
@@ -142,18 +142,18 @@ class RunConfig:
     """One run: everything that determines its numbers, and where they go.
 
     Attributes:
-        ablation: The ablation this run is a point of, if any.
+        ablation: The ablation this run belongs to, if any.
         model: The model that is adapted.
         method: How it is adapted.
         loss: What it is trained on: `lm` answers questions, `clip` matches images and class prompts.
         encoder: Image encoder in the place of the model's own, under a fresh projector; None keeps the model as it is.
-        language: What is trained of the language model where the data are instructions; None elsewhere.
+        language: How the language model is trained on instruction data; None elsewhere.
         data: The target data set, or the instructions.
         controls: Data sets that show forgetting, by name.
         align: First stage on instructions: the projector alone; None to leave it out.
         train: The training recipe.
         eval: How it is evaluated.
-        tasks: Suite of tasks asked after training, for the stable scores; None for none.
+        tasks: Suite of tasks evaluated after training, for the stable scores; None for none.
         seed: Seed of the few-shot draw, the initialisation and the batch order.
         seeds: Seeds of the whole sweep.
         name: Folder below `output_dir`.

@@ -13,7 +13,7 @@ def _stable_tag(value: object) -> str:
     return "str" if isinstance(value, str) else "list"
 
 
-# The tags keep an error about one of the two from being told as an error about both.
+# The tags keep an error about one of the two from being reported as an error about both.
 Stable = Annotated[
     Annotated[Literal["auto"], Tag("str")]
     | Annotated[tuple[str, ...], Field(min_length=1), Tag("list")],
@@ -28,7 +28,7 @@ class StabilityConfig:
     Attributes:
         noise_multiple: Its mean is above chance by more than this many standard errors over items.
         negligible_noise: Seed noise of up to this many standard errors over items counts as none.
-        largest_noise_share: Else seed noise is below this share of the spread between points.
+        largest_noise_share: Else seed noise is below this share of the spread between configurations.
     """
 
     noise_multiple: NonNegativeFloat
@@ -53,7 +53,7 @@ class StableConfig:
 
 @dataclass(frozen=True, config=CLOSED)
 class SuiteConfig:
-    """Tasks that are asked together.
+    """Tasks that are evaluated together.
 
     Attributes:
         name: Name in the tables.

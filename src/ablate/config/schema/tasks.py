@@ -1,4 +1,4 @@
-"""Tasks that a trained model is asked, one dataclass for each place they come from."""
+"""Tasks that a trained model is evaluated on, one dataclass for each source."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ class _Task:
     Attributes:
         kind: Whether the task needs an image; there is a stable score of each kind.
         chance: What guessing scores, as a fraction.
-        items: Most items asked; None for all.
+        items: Most items evaluated; None for all.
     """
 
     kind: Literal["vision", "text"]
@@ -32,10 +32,10 @@ class ShapesTask(_Task):
     """A question about scenes of the tiny world, answered by choosing one of all possible answers.
 
     Attributes:
-        metric: Share of right choices.
-        question: What is asked.
+        metric: Share of correct choices.
+        question: The question.
         style: Drawing style.
-        objects: Objects in a scene; the scenes take these numbers in turns.
+        objects: Objects in a scene; the scenes cycle through these numbers.
         draw: Which scenes; recipes are chosen on `development` only.
         scoring: How the choice is read from the model.
     """
@@ -56,8 +56,8 @@ class WordsTask(_Task):
     """A question about words of the tiny world, without an image, answered by choosing.
 
     Attributes:
-        metric: Share of right choices.
-        topic: What is asked about.
+        metric: Share of correct choices.
+        topic: What it is about.
         draw: Which items; neither is ever trained on, and recipes are chosen on `development` only.
         scoring: How the choice is read from the model.
     """
@@ -72,7 +72,7 @@ class WordsTask(_Task):
 
 @dataclass(frozen=True, config=CLOSED)
 class ImageTable:
-    """Where images stand in a table of their own, to which the questions refer.
+    """The table of the images, where it is separate from that of the questions.
 
     Attributes:
         path: As of the questions.
@@ -98,7 +98,7 @@ class RowsData:
         subset: Configuration of the data set, if it has several.
         split: Which part; means nothing for a single file.
         revision: Hub revision, or None for the latest.
-        image_folder: Folder below which the image files lie, where the image column holds their names.
+        image_folder: Folder that contains the image files, where the image column holds their names.
         image_table: The images, where the image column holds their ids.
     """
 
@@ -116,7 +116,7 @@ class _RowsTask(_Task):
 
     Attributes:
         data: The table.
-        prompt: What the model is asked; holds `{question}`.
+        prompt: Prompt around the question; holds `{question}`.
         max_new_tokens: Longest answer.
     """
 
@@ -133,8 +133,8 @@ class QuestionColumns:
     Attributes:
         id: Names an item; None to number the rows.
         image: The image, its file or its id.
-        question: What is asked.
-        answer: The right answer, or several people's answers.
+        question: The question.
+        answer: The correct answer, or several people's answers.
     """
 
     id: str | None
@@ -148,7 +148,7 @@ class OpenTask(_RowsTask):
     """An open question about an image.
 
     Attributes:
-        metric: Agreement with ten people's answers, or equality with the one right answer.
+        metric: Agreement with ten people's answers, or equality with the one correct answer.
         columns: Where the table holds what.
     """
 
@@ -162,7 +162,7 @@ class YesNoTask(_RowsTask):
     """A statement or question about an image that is true or not.
 
     Attributes:
-        metric: Share of right answers, or F1 of the positive answer.
+        metric: Share of correct answers, or F1 of the positive answer.
         columns: Where the table holds what; answers are yes and no, true and false, or 1 and 0.
         positive: The word that the model is to say where it is true.
         negative: The word that it is to say otherwise.
@@ -200,7 +200,7 @@ class BoxTask(_RowsTask):
     left corner in units of its width and height divided by `answer_scale`.
 
     Attributes:
-        metric: Share of boxes whose intersection over union with the right one reaches `iou`.
+        metric: Share of boxes whose intersection over union with the correct one reaches `iou`.
         columns: Where the table holds what.
         box: The table's boxes: corners, or corner and size.
         answer_scale: The model's number for the right or bottom edge of the image.

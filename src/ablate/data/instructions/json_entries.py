@@ -16,12 +16,12 @@ def read_text(path: Path) -> str:
     """Read a file of entries.
 
     Raises:
-        ConfigError: If it cannot be read, or is no UTF-8 text.
+        ConfigError: If it cannot be read, or is not UTF-8 text.
     """
     try:
         if path.exists() and not path.is_dir() and not path.is_file():
-            # To open a pipe would be to wait for a writer.
-            raise OSError(errno.EINVAL, "No regular file")
+            # Opening a pipe would block until it has a writer.
+            raise OSError(errno.EINVAL, "Not a regular file")
         content = path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
@@ -32,7 +32,7 @@ def read_text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = 1 + content.count(b"\n", 0, error.start)
-        raise _broken(path, line, "is no UTF-8 text") from error
+        raise _broken(path, line, "is not UTF-8 text") from error
 
 
 def entries(path: Path, text: str) -> Iterator[tuple[int, Any]]:
@@ -62,7 +62,7 @@ def _of_lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
             try:
                 value = json.loads(content)
             except ValueError as error:
-                raise _broken(path, line, f"is no JSON ({error})") from error
+                raise _broken(path, line, f"is not JSON ({error})") from error
             yield line, value
 
 
@@ -77,7 +77,7 @@ def _of_array(path: Path, text: str, start: int) -> Iterator[tuple[int, Any]]:
         try:
             value, position = decoder.raw_decode(text, position)
         except json.JSONDecodeError as error:
-            raise _broken(path, error.lineno, f"is no JSON ({error.msg})") from error
+            raise _broken(path, error.lineno, f"is not JSON ({error.msg})") from error
         yield line, value
         position = _after_space(text, position)
         mark = text[position : position + 1]
@@ -105,6 +105,6 @@ def _line_at(text: str, position: int) -> int:
 
 def _broken(path: Path, line: int, reason: str) -> ConfigError:
     return ConfigError(
-        f"'{path}', line {line}: {reason}. Fix: mend that line; the file is a JSON array of entries,"
+        f"'{path}', line {line}: {reason}. Fix: correct that line; the file is a JSON array of entries,"
         " or one entry a line."
     )

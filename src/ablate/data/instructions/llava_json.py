@@ -99,12 +99,12 @@ def _read(path: Path, text: str) -> Iterator[_Entry]:
         try:
             yield _entry(value, place, number)
         except _BrokenEntryError as error:
-            raise ConfigError(f"{place}: {error}. Fix: mend or remove the entry.") from error
+            raise ConfigError(f"{place}: {error}. Fix: correct or remove the entry.") from error
 
 
 def _entry(value: object, place: str, number: int) -> _Entry:
     if not isinstance(value, dict):
-        raise _BrokenEntryError("is no object with 'conversations'")
+        raise _BrokenEntryError("is not an object with 'conversations'")
     image = value.get("image")
     if not isinstance(image, str | None):
         raise _BrokenEntryError(f"'image' is {image!r:.60}; allowed: one file name, or none")
@@ -120,7 +120,7 @@ def _entry(value: object, place: str, number: int) -> _Entry:
 
 
 def _messages(conversation: object) -> list[str]:
-    """Return what is said, by human and gpt in turns."""
+    """Return the messages, by human and gpt alternately."""
     if not isinstance(conversation, list) or not conversation:
         raise _BrokenEntryError("'conversations' has to be a list of messages")
     texts = []
@@ -130,7 +130,7 @@ def _messages(conversation: object) -> list[str]:
         role, expected = message.get("from"), _ROLES[number % 2]
         if role != expected:
             raise _BrokenEntryError(
-                f"message {number + 1} is from {role!r:.60}, where '{expected}' has to speak:"
+                f"message {number + 1} is from {role!r:.60}, where '{expected}' is expected:"
                 " 'human' and 'gpt' take turns, 'human' first"
             )
         if not is_text(message["value"]):
@@ -144,7 +144,7 @@ def _messages(conversation: object) -> list[str]:
 
 
 def _draw(read: list[_Entry], config: LlavaJsonData) -> list[_Entry]:
-    """Draw as many entries as asked for; a smaller draw is part of a larger one."""
+    """Draw the requested number of entries; a smaller draw is part of a larger one."""
     if config.conversations is None:
         return read
     order = list(range(len(read)))

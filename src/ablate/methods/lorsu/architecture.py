@@ -147,7 +147,7 @@ def _ends_with(path: str, name: str) -> bool:
 
 
 def _inside(path: str, tower: str | None) -> bool:
-    """Whether `path` lies under a module whose path ends with `tower`."""
+    """Whether `path` is inside a module whose path ends with `tower`."""
     return tower is None or f".{tower}." in f".{path}."
 
 

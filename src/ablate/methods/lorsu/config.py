@@ -54,7 +54,7 @@ class LorsuConfig(PeftConfig):
         top_k_heads: Attention heads trained per block; 0 leaves the weights of q, k, v alone. Where
             query heads share keys (grouped-query attention), a head is a key head with all the
             query heads that read it.
-        sparsity: Fraction of the entries of fc1 trained per block, a density under the paper's word; 0
+        sparsity: Fraction of the entries of fc1 trained per block, a density, despite the paper's name for it; 0
             leaves its weight alone.
         fused_qkv: Share the right matrix A between q, k and v, as one pair for a fused `[3 * D, D]`
             matrix would.

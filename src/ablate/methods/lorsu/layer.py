@@ -167,11 +167,12 @@ class LorsuLayer(nn.Module, BaseTunerLayer):
         return [name for name in adapter_names if name in self.selected]
 
     def _check_selected(self, adapter_names: Sequence[str]) -> None:
-        """Refuse an adapter whose index nobody has set; looks at the index once, then remembers."""
+        """Refuse an adapter whose index has not been set; looks at the index once, then remembers."""
         for name in adapter_names:
             if not self.selected[name]:
                 index = self.index(name)
-                if index is not None and bool((index == NOT_SELECTED).any()):
+                # On `meta` nothing has content: shapes and costs alone are computed there.
+                if index is not None and not index.is_meta and NOT_SELECTED in index:
                     raise ConfigError(
                         f"LoRSU adapter '{name}' has no heads and entries yet. "
                         "Call ablate.methods.lorsu.select(model, gradients) before using it, "

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ablate.methods.lorsu.config import LorsuConfig
 from ablate.methods.lorsu.layer import NOT_SELECTED, LorsuLayer
+from ablate.methods.lorsu.sparse_linear import autocasts
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ class RowsLinear(LorsuLayer):
         right = self.lorsu_A[adapter_name]
         if adapter_name not in self.n_sharers:
             return _product(x, right)
-        modes = (torch.is_grad_enabled(), torch.is_autocast_enabled(x.device.type))
+        modes = (torch.is_grad_enabled(), autocasts(x))
         key = (adapter_name, x._version, right._version, *modes)
         if self._product is not None and self._product[0]() is x and self._product[1] == key:
             product: Tensor = self._product[2]
@@ -190,5 +191,4 @@ class RowsLinear(LorsuLayer):
 
 def _product(x: Tensor, right: Tensor) -> Tensor:
     """Return x A^T in the type of A or, under autocast, in autocast's."""
-    autocast = torch.is_autocast_enabled(x.device.type)
-    return functional.linear(x if autocast else x.to(right.dtype), right)
+    return functional.linear(x if autocasts(x) else x.to(right.dtype), right)

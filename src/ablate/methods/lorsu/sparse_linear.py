@@ -29,12 +29,17 @@ def sparse_linear(
         `[..., out]`.
     """
     device = x.device.type
-    if torch.is_autocast_enabled(device):
+    if autocasts(x):
         dtype = torch.get_autocast_dtype(device)
         x, bias = x.to(dtype), None if bias is None else bias.to(dtype)
         with torch.autocast(device, enabled=False):
             return _apply(x, weight, bias, entries, indices)
     return _apply(x, weight, bias, entries, indices)
+
+
+def autocasts(x: Tensor) -> bool:
+    """Tell whether autocast chooses the type of what is computed from `x`; on `meta` there is no autocast."""
+    return not x.is_meta and torch.is_autocast_enabled(x.device.type)
 
 
 def _filled(weight: Tensor, entries: Tensor, indices: Tensor, dtype: torch.dtype) -> Tensor:

@@ -18,7 +18,7 @@ from ablate.models.files import check_folder, fingerprint, read_config
 from ablate.models.pretrained import load_config
 
 _KEYS = "encoder.parts"
-# Names of classes and files, and types that the loader chooses: none of them makes the model another one.
+# Names of classes and files, and types that the loader chooses: none of them makes it a different model.
 _LEFT_OUT = (
     "_name_or_path",
     "architectures",
@@ -77,7 +77,7 @@ def encoder_facts(config: EncoderConfig) -> EncoderFacts:
 
 
 def encoder_fingerprint(config: EncoderConfig) -> str:
-    """Hash what identifies an encoder's weights and how they are read, wherever they lie."""
+    """Hash what identifies an encoder's weights and how they are read, wherever they are stored."""
     digest = hashlib.sha256(repr((config.image_size, config.patch_size)).encode())
     for part in config.parts:
         digest.update(fingerprint(part.source, part.revision).encode())
@@ -189,7 +189,7 @@ def _measure(part: EncoderPart, settings: dict[str, Any], side: int) -> _PartFac
     if isqrt(n_tokens) ** 2 != n_tokens or n_tokens == 0:
         raise ConfigError(
             f"Vision model '{part.source}' gives {n_tokens} features after {part.prefix_tokens} prefix tokens, which "
-            f"fill no square grid. Fix: count its class and register tokens in prefix_tokens."
+            f"do not fill a square grid. Fix: count its class and register tokens in prefix_tokens."
         )
     return _PartFacts(isqrt(n_tokens), width, part.layer % n_states, _n_heads(model))
 
@@ -207,7 +207,7 @@ def _common_patch_size(config: EncoderConfig, facts: list[_PartFacts], side: int
     patch_size = side // grid
     if side // patch_size != grid:
         raise ConfigError(
-            f"Encoder '{config.name}' has a grid of {grid} x {grid} features on {side} pixels, which no whole patch "
+            f"Encoder '{config.name}' has a grid of {grid} x {grid} features on {side} pixels, which no integer patch "
             f"size gives. Fix: encoder.image_size=<a multiple of {grid}>."
         )
     return patch_size

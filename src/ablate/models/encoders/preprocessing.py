@@ -99,7 +99,7 @@ def _check(processor: BaseImageProcessor, source: str) -> None:
     shape = tuple(wanted.shape)
     if len(shape) != 4 or shape[:2] != (1, 3) or shape[2] != shape[3]:
         raise ConfigError(
-            f"The preprocessing of vision model '{source}' makes no square RGB image of an image, but "
+            f"The preprocessing of vision model '{source}' does not give a square RGB image, but "
             f"{shape}. Fix: set encoder.image_size, or choose another encoder."
         )
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in normalisation(processor))

@@ -146,7 +146,7 @@ def hidden_states_of(
     """Return the hidden states of a vision model; given a number, all but that one may be None."""
     options: dict[str, Any] = {"output_hidden_states": wanted}
     config = part.config
-    # Learned positions are for one image size: at another the model stretches them, if it is asked to.
+    # Learned positions are for one image size: at another the model interpolates them, if told to.
     if "interpolate_pos_encoding" in inspect.signature(part.forward).parameters:
         side = pixel_values.shape[-1]
         options["interpolate_pos_encoding"] = getattr(config, "image_size", side) != side

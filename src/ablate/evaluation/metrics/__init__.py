@@ -1,0 +1,1 @@
+"""Metrics over plain lists, all of them fractions."""

@@ -1,0 +1,126 @@
+"""The one protocol of evaluation: a task has items, a model answers them, each metric is a mean over them."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+
+from ablate.config.schema import EvalConfig
+from ablate.evaluation.metrics.accuracy import Accuracy
+from ablate.evaluation.metrics.open_answers import mean_score
+from ablate.models.vlm import VisionLanguageModel
+from ablate.results.items import ItemResult, items_table
+from ablate.results.record import TaskResult
+
+Kind = Literal["target", "control", "vision", "text"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that a task gives.
+
+    Attributes:
+        name: Its name in the tables.
+        chance: What guessing scores.
+    """
+
+    name: str
+    chance: float
+
+
+# What a model made of every item of a task, by the name of the metric.
+Answers = Mapping[str, Sequence[ItemResult]]
+
+
+class Task(ABC):
+    """Items that a model can be evaluated on; images are decoded batch by batch while it is.
+
+    Attributes:
+        name: Name in the tables.
+        kind: What it is for: the data that were trained on, a control, or a stable score.
+        metrics: Its numbers, at least one.
+        n: Number of items.
+        fingerprint: Hash of what determines its items and how they are put and scored, wherever they are stored.
+    """
+
+    name: str
+    kind: Kind
+    metrics: tuple[Metric, ...]
+    n: int
+    fingerprint: str
+
+    @abstractmethod
+    def evaluate(
+        self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
+    ) -> Answers:
+        """Put every item to a model.
+
+        Args:
+            vlm: The model; its training mode is put back afterwards.
+            config: Items per forward pass, longest answer.
+            on_items: Called with the number of items answered since the last call; all calls together come to `n`.
+
+        Returns:
+            The items in the task's order, for each of `metrics`.
+        """
+
+    def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
+        """Return a metric over answered items: the mean of what they score."""
+        del metric
+        return mean_score([item.score for item in items])
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model scored on a task.
+
+    Attributes:
+        rows: One row of tasks.csv for each metric.
+        items: One table of items for each metric.
+    """
+
+    rows: tuple[TaskResult, ...]
+    items: tuple[pd.DataFrame, ...]
+
+
+def evaluation_of(task: Task, after: Answers, before: Answers | None = None) -> Evaluation:
+    """Sum up a task, and join it with what the base model answered, by item.
+
+    Args:
+        task: The task.
+        after: What the trained model answered.
+        before: What the base model answered; None where it was not evaluated.
+    """
+    rows, tables = [], []
+    for metric in task.metrics:
+        items, earlier = after[metric.name], None if before is None else before[metric.name]
+        row = _row(task, metric, items)
+        if earlier is not None:
+            row = replace(row, value_before=task.score(metric.name, earlier).value)
+        rows.append(row)
+        tables.append(items_table(task.name, task.kind, metric.name, items, earlier))
+    return Evaluation(tuple(rows), tuple(tables))
+
+
+def _row(task: Task, metric: Metric, items: Sequence[ItemResult]) -> TaskResult:
+    measured = task.score(metric.name, items)
+    return TaskResult(
+        task=task.name,
+        kind=task.kind,
+        metric=metric.name,
+        value=measured.value,
+        value_before=None,
+        chance=metric.chance,
+        n=measured.n,
+        stderr=measured.standard_error,
+    )
+
+
+def fingerprint_of(*parts: object) -> str:
+    """Hash plain values: equal values give equal hashes on every machine."""
+    content = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(content.encode()).hexdigest()

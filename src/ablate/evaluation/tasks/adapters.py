@@ -1,0 +1,152 @@
+"""Scoring answers in the model's own words: open questions, yes or no, boxes."""
+
+import json
+from collections.abc import Iterator, Sequence
+
+from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
+from ablate.evaluation.metrics.accuracy import Accuracy
+from ablate.evaluation.metrics.boxes import Box, box_in, intersection_over_union
+from ablate.evaluation.metrics.open_answers import exact_match, f1, vqa_accuracy, yes_no_in
+from ablate.evaluation.task import Task
+from ablate.evaluation.tasks.generated import GeneratedTask, Item
+from ablate.results.items import ItemResult
+
+_TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+# `vqa_accuracy` needs three matches among the others.
+_FEWEST_PEOPLE = 4
+
+
+def generated_task(name: str, config: OpenTask | YesNoTask | BoxTask) -> Task:
+    """Read the table of a task that is answered in the model's own words.
+
+    Raises:
+        ConfigError: If it is missing or broken, or an item has no valid answer.
+    """
+    match config:
+        case OpenTask():
+            return OpenQuestions(name, config)
+        case YesNoTask():
+            return YesNoQuestions(name, config)
+        case BoxTask():
+            return Boxes(name, config)
+
+
+class OpenQuestions(GeneratedTask[OpenTask, tuple[str, ...]]):
+    """Open questions; the answers of one item are those of one or of several people."""
+
+    def _items(self, row: int, id_: str) -> Iterator[Item[tuple[str, ...]]]:
+        columns = self._config.columns
+        answers = _texts(self._cell(columns.answer, row))
+        if not answers:
+            raise self._error(id_, "has no answer", "data.split=<a part that has answers>")
+        if self._config.metric == "vqa_accuracy" and len(answers) < _FEWEST_PEOPLE:
+            raise self._error(
+                id_,
+                f"has {len(answers)} answers; vqa_accuracy needs at least {_FEWEST_PEOPLE}",
+                "metric=exact_match",
+            )
+        if self._config.metric == "exact_match" and len(answers) > 1:
+            raise self._error(id_, f"has {len(answers)} answers, not one", "metric=vqa_accuracy")
+        yield Item(id_, row, str(self._cell(columns.question, row)), answers)
+
+    def scored(self, item: Item[tuple[str, ...]], text: str, size: tuple[int, int]) -> ItemResult:
+        """Score an answer by the task's metric; the image's size does not matter."""
+        del size
+        score = (
+            float(exact_match(text, item.answer[0]))
+            if self._config.metric == "exact_match"
+            else vqa_accuracy(text, item.answer)
+        )
+        most_common = max(item.answer, key=item.answer.count)
+        return self.item_result(item, most_common, text, score, text)
+
+
+class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
+    """Questions or statements that are true or not."""
+
+    def _items(self, row: int, id_: str) -> Iterator[Item[bool]]:
+        columns = self._config.columns
+        cell = str(self._cell(columns.answer, row)).strip().lower()
+        if cell not in _TRUTH:
+            raise self._error(
+                id_, f"has the answer '{cell}'; allowed: {', '.join(_TRUTH)}", "columns.answer=..."
+            )
+        yield Item(id_, row, str(self._cell(columns.question, row)), _TRUTH[cell])
+
+    def scored(self, item: Item[bool], text: str, size: tuple[int, int]) -> ItemResult:
+        """Read a decision from an answer; the image's size does not matter."""
+        del size
+        decided = yes_no_in(text, self._config.positive, self._config.negative)
+        prediction = None if decided is None else self._word(decided)
+        correct = float(decided is item.answer)
+        return self.item_result(item, self._word(item.answer), prediction, correct, text)
+
+    def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
+        """Return accuracy, or F1 of the positive answer."""
+        if metric == "accuracy":
+            return super().score(metric, items)
+        word = self._config.positive
+        decided = [None if i.prediction is None else i.prediction == word for i in items]
+        return f1(decided, [item.answer == word for item in items])
+
+    def _word(self, is_true: bool) -> str:
+        return self._config.positive if is_true else self._config.negative
+
+
+class Boxes(GeneratedTask[BoxTask, Box]):
+    """Things to be found; the answer of an item is its box in pixels."""
+
+    def _items(self, row: int, id_: str) -> Iterator[Item[Box]]:
+        columns = self._config.columns
+        expressions = _texts(self._cell(columns.expression, row))
+        box = self._box(self._cell(columns.box, row), id_)
+        for number, expression in enumerate(expressions):
+            name = id_ if len(expressions) == 1 else f"{id_}-{number}"
+            yield Item(name, row, expression, box)
+
+    def _box(self, cell: object, id_: str) -> Box:
+        try:
+            numbers = cell if isinstance(cell, list) else json.loads(str(cell))
+            left, top, right, bottom = (float(number) for number in numbers)
+        except (TypeError, ValueError) as error:
+            raise self._error(
+                id_, f"has the box '{cell}', not four numbers", "columns.box=..."
+            ) from error
+        if self._config.box == "left-top-width-height":
+            right, bottom = left + right, top + bottom
+        if not (left < right and top < bottom):
+            raise self._error(
+                id_, f"has the box {cell}, which is empty as {self._config.box}", "box=..."
+            )
+        return left, top, right, bottom
+
+    def scored(self, item: Item[Box], text: str, size: tuple[int, int]) -> ItemResult:
+        """Compare the box in an answer with the correct one, in units of the answer."""
+        (width, height), scale = size, self._config.answer_scale
+        left, top, right, bottom = item.answer
+        wanted = (
+            left / width * scale,
+            top / height * scale,
+            right / width * scale,
+            bottom / height * scale,
+        )
+        found = box_in(text)
+        overlap = 0.0 if found is None else intersection_over_union(found, wanted)
+        prediction = None if found is None else _box_text(found)
+        is_found = float(overlap >= self._config.iou)
+        return self.item_result(item, _box_text(wanted), prediction, is_found, text)
+
+
+def _texts(cell: object) -> tuple[str, ...]:
+    """Read one or several texts: a text, a list of them, or VQAv2's list of {answer: text, ...}."""
+    if cell is None:
+        return ()
+    if isinstance(cell, dict):
+        return _texts(cell.get("answer"))
+    if isinstance(cell, list | tuple):
+        return tuple(text for part in cell for text in _texts(part))
+    return (str(cell),)
+
+
+def _box_text(box: Box) -> str:
+    return ", ".join(f"{number:.4g}" for number in box)

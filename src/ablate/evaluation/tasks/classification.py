@@ -1,0 +1,126 @@
+"""A data set of the run, as a task: a question about every image and, where there is a CLIP, its class zero-shot."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Literal
+
+from torch import Tensor
+
+from ablate.config.schema import EvalConfig, FewShotData
+from ablate.data.multiple_choice import multiple_choice_items
+from ablate.data.types import ImageClassification
+from ablate.evaluation.metrics.accuracy import Accuracy, accuracy
+from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
+from ablate.evaluation.verbs.multiple_choice import answer_items, choice_result
+from ablate.evaluation.verbs.pixels import Pixels
+from ablate.evaluation.verbs.zero_shot import class_embeddings, nearest_classes
+from ablate.models.vlm import VisionLanguageModel
+from ablate.results.items import ItemResult
+
+VQA = "accuracy"
+ZERO_SHOT = "zero_shot_accuracy"
+# Values of a data set's configuration that do not affect how its test images are put to a model.
+_NOT_PUT = ("name", "path", "shots", "sessions")
+
+
+class ClassificationTask(Task):
+    """The test images of a classification data set; both metrics come from one pass of the image encoder.
+
+    Attributes:
+        labels: Class index of every item.
+        class_names: Readable name of every class.
+    """
+
+    kind: Literal["target", "control"]
+
+    def __init__(
+        self,
+        data: ImageClassification,
+        config: FewShotData,
+        kind: Literal["target", "control"],
+        evaluation: EvalConfig,
+        has_clip: bool,
+    ) -> None:
+        """Write the questions; no image is decoded.
+
+        Args:
+            data: The data set.
+            config: How it is put to the model.
+            kind: Whether it was trained for, or shows forgetting.
+            evaluation: Options of a question, and the seed of their draw.
+            has_clip: Whether the model has a CLIP to classify zero-shot with.
+        """
+        kept = chosen_rows(data, config, evaluation)
+        ids, labels = data.test.ids, data.test.labels
+        self.name, self.kind, self.n = data.name, kind, len(kept)
+        self.labels = tuple(int(labels[row]) for row in kept)
+        self.class_names = data.class_names
+        self._templates, self._scoring = data.templates, config.scoring
+        self._items = multiple_choice_items(
+            [ids[row] for row in kept],
+            self.labels,
+            data.class_names,
+            data.question,
+            evaluation.n_options,
+            evaluation.seed,
+        )
+        self._pixels = Pixels(lambda rows: data.test.images([kept[row] for row in rows]))
+        vqa = Metric(VQA, 1 / len(self._items[0].options))
+        zero_shot = Metric(ZERO_SHOT, 1 / len(data.class_names))
+        self.metrics = (vqa, zero_shot) if has_clip else (vqa,)
+        settings = {key: value for key, value in asdict(config).items() if key not in _NOT_PUT}
+        self.fingerprint = fingerprint_of(
+            data.fingerprint, settings, evaluation.n_options, evaluation.seed
+        )
+
+    def evaluate(
+        self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
+    ) -> Answers:
+        """Answer every question, and classify its image on the way."""
+        classes: dict[int, int] = {}
+        on_pooled = None
+        if len(self.metrics) > 1:
+            embeddings = class_embeddings(vlm, self.class_names, self._templates)
+
+            def on_pooled(rows: Sequence[int], pooled: Tensor) -> None:
+                classes.update(zip(rows, nearest_classes(vlm, pooled, embeddings), strict=True))
+
+        answers = answer_items(
+            vlm,
+            self._pixels.reader(vlm),
+            self._items,
+            self._scoring,
+            config.batch_size,
+            config.max_new_tokens,
+            on_items,
+            on_pooled,
+        )
+        found = {
+            VQA: [
+                choice_result(item, answer, item.id)
+                for item, answer in zip(self._items, answers, strict=True)
+            ]
+        }
+        if on_pooled is not None:
+            found[ZERO_SHOT] = [self._classified(row, classes[row]) for row in range(self.n)]
+        return found
+
+    def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
+        """Return the share of correct predictions."""
+        del metric
+        return accuracy([item.prediction for item in items], [item.answer for item in items])
+
+    def _classified(self, row: int, predicted: int) -> ItemResult:
+        id_, label, names = self._items[row].id, self.labels[row], self.class_names
+        return ItemResult(id_, id_, names[label], names[predicted], float(predicted == label))
+
+
+def chosen_rows(
+    data: ImageClassification, config: FewShotData, evaluation: EvalConfig
+) -> list[int]:
+    """Choose the test images that are evaluated, as rows of the test part in ascending order."""
+    n = len(data.test.ids)
+    n_kept = n if config.test_items is None else min(n, config.test_items)
+    # Drawn, not strided: labels may come in blocks or alternate, and a stride would miss classes.
+    return sorted(random.Random(evaluation.seed).sample(range(n), n_kept))

@@ -1,0 +1,120 @@
+"""Tasks that a model answers in its own words, about images that are decoded batch by batch."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import EvalConfig
+from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
+from ablate.data.rows import check_items, drawn, read_rows
+from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
+from ablate.evaluation.verbs.generation import generate_answers
+from ablate.models.vlm import VisionLanguageModel
+from ablate.results.items import ItemResult
+
+# Values of a configuration that only say where the items are, how many there may be, or what chance is.
+_PLACE = ("data", "columns", "items", "chance")
+
+Config = TypeVar("Config", OpenTask, YesNoTask, BoxTask)
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Item(Generic[Answer]):
+    """One question about one image.
+
+    Attributes:
+        id: Stable name.
+        row: Row of the table, which has the image.
+        question: What fills the prompt.
+        answer: The correct answer.
+    """
+
+    id: str
+    row: int
+    question: str
+    answer: Answer
+
+
+class GeneratedTask(Task, Generic[Config, Answer]):
+    """Rows of a table, answered one by one; what an answer is worth is up to the subclass."""
+
+    def __init__(self, name: str, config: Config) -> None:
+        """Read the table.
+
+        Raises:
+            ConfigError: If it is missing or broken or lacks an answer.
+        """
+        self.name, self.kind = name, config.kind
+        self.metrics = (Metric(config.metric, config.chance),)
+        self._config: Config = config
+        columns = vars(config.columns)
+        wanted = [column for key, column in columns.items() if key != "image" and column]
+        self._rows = read_rows(name, config.data, wanted, config.columns.image)
+        ids = config.columns.id
+        n_rows = len(self._rows.images)
+        names = self._rows.columns[ids] if ids else range(n_rows)
+        items = [item for row in range(n_rows) for item in self._items(row, str(names[row]))]
+        check_items(name, ((item.id, item.question) for item in items))
+        self._chosen = [items[i] for i in drawn([item.id for item in items], config.items)]
+        if not self._chosen:
+            raise ConfigError(f"The data of task '{name}' have no items. Fix: another data.split.")
+        self.n = len(self._chosen)
+        images = self._rows.digests(item.row for item in self._chosen)
+        put = [(i.id, i.question, i.answer, images[i.row]) for i in self._chosen]
+        settings = {k: v for k, v in vars(config).items() if k not in _PLACE}
+        self.fingerprint = fingerprint_of(put, settings)
+
+    def evaluate(
+        self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
+    ) -> Answers:
+        """Decode the images of a batch, generate its answers, and so on in the table's order."""
+        results: list[ItemResult] = []
+        for start in range(0, self.n, config.batch_size):
+            batch = self._chosen[start : start + config.batch_size]
+            # Questions about one image stand side by side in a table: it is decoded once.
+            rows = {self._rows.images[item.row]: item.row for item in batch}
+            positions = {image: position for position, image in enumerate(rows)}
+            images = [self._rows.image(row) for row in rows.values()]
+            pixels = vlm.resize(images)
+            questions = [
+                (
+                    self._config.prompt.replace("{question}", item.question),
+                    positions[self._rows.images[item.row]],
+                )
+                for item in batch
+            ]
+            texts = generate_answers(
+                vlm, pixels.__getitem__, questions, self._config.max_new_tokens
+            )
+            results += [
+                self.scored(item, text, images[position].size)
+                for item, text, (_, position) in zip(batch, texts, questions, strict=True)
+            ]
+            on_items(len(batch))
+        return {self.metrics[0].name: results}
+
+    @abstractmethod
+    def _items(self, row: int, id_: str) -> Iterator[Item[Answer]]:
+        """Yield the items of a row of the table."""
+
+    @abstractmethod
+    def scored(self, item: Item[Answer], text: str, size: tuple[int, int]) -> ItemResult:
+        """Score what the model wrote; `size` is width and height of the item's image in pixels."""
+
+    def item_result(
+        self, item: Item[Answer], answer: str, prediction: str | None, score: float, text: str
+    ) -> ItemResult:
+        """Record the result of an item; items about one image are a cluster."""
+        cluster = str(self._rows.images[item.row])
+        return ItemResult(item.id, cluster, answer, prediction, score, text)
+
+    def _cell(self, column: str, row: int) -> object:
+        return self._rows.columns[column][row]
+
+    def _error(self, id_: str, what: str, fix: str) -> ConfigError:
+        return ConfigError(
+            f"Item '{id_}' of task '{self.name}' {what}. Fix: tasks.tasks.{self.name}.{fix}"
+        )

@@ -1,0 +1,173 @@
+"""Multiple-choice questions answered by the whole vision-language model, in batches."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ablate.config.schema import Scoring
+from ablate.data.multiple_choice import LETTERS, LETTERS_INSTRUCTION, letters_question
+from ablate.data.types import MultipleChoiceItem
+from ablate.evaluation.verbs.generation import generate
+from ablate.evaluation.verbs.inference import inference
+from ablate.evaluation.verbs.likelihood import log_likelihoods
+from ablate.evaluation.verbs.pixels import ReadPixels
+from ablate.evaluation.verbs.prompts import ImageTokens, OnPooled, Prompt, embed
+from ablate.models.vlm import VisionLanguageModel
+from ablate.results.items import ItemResult
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said to one item.
+
+    Attributes:
+        prediction: Index of the chosen option; None when nothing could be read from the answer.
+        scores: Log-likelihood of every option; empty for a generated answer.
+        text: The generated answer; None where options were scored.
+    """
+
+    prediction: int | None
+    scores: tuple[float, ...]
+    text: str | None
+
+
+def answer_items(
+    vlm: VisionLanguageModel,
+    read: ReadPixels | None,
+    items: Sequence[MultipleChoiceItem],
+    scoring: Scoring,
+    batch_size: int,
+    max_new_tokens: int,
+    on_batch: Callable[[int], None] | None = None,
+    on_pooled: OnPooled | None = None,
+) -> list[Answer]:
+    """Answer multiple-choice questions, with or without images.
+
+    `letters`: the options stand in the prompt, and the letter with the highest log-probability
+    after it is the answer (LoRSU's prompt; the same choice as greedy decoding whenever that
+    begins with a letter). `answers`: the prompt holds the question alone, and the option whose
+    text has the highest log-likelihood, end token included, is the answer; no correction for
+    length. `generate`: the prompt of `letters`, greedy decoding, the first letter that stands
+    alone.
+
+    Args:
+        vlm: The model; its training mode is put back afterwards.
+        read: Reads the images that the items refer to; None for text only.
+        items: The questions.
+        scoring: How an answer is read from the model.
+        batch_size: Items per forward pass; changes speed and memory only.
+        max_new_tokens: Longest generated answer.
+        on_batch: Called with the number of items answered in every batch.
+        on_pooled: Called with the rows of every pass of the image encoder and its pooled output.
+
+    Returns:
+        One answer per item, in the order of `items`.
+    """
+    answers: dict[int, Answer] = {}
+    with inference(vlm):
+        prompts = encode_prompts(vlm, items, scoring)
+        continuations = _Continuations(vlm)
+        image_tokens = ImageTokens(vlm, read, on_pooled)
+        order = _order(prompts)
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = embed(vlm, [prompts[index] for index in chosen], image_tokens)
+            chosen_items = [items[index] for index in chosen]
+            if scoring == "generate":
+                texts = generate(vlm, batch, max_new_tokens)
+                found = [_from_text(t, i) for t, i in zip(texts, chosen_items, strict=True)]
+            else:
+                of = continuations.letters if scoring == "letters" else continuations.texts
+                scores = log_likelihoods(vlm, batch, [of(item) for item in chosen_items])
+                found = [_from_scores(row) for row in scores]
+            answers.update(zip(chosen, found, strict=True))
+            if on_batch is not None:
+                on_batch(len(chosen))
+    return [answers[index] for index in range(len(items))]
+
+
+def choice_result(item: MultipleChoiceItem, answer: Answer, cluster: str) -> ItemResult:
+    """Write an answer in words: the chosen option, 1 where it is the correct one, else 0.
+
+    Args:
+        item: The question.
+        answer: What the model said; no choice that could be read counts as wrong.
+        cluster: What items that are not independent share, such as the image.
+    """
+    chosen = answer.prediction
+    return ItemResult(
+        id=item.id,
+        cluster=cluster,
+        answer=item.options[item.answer],
+        prediction=None if chosen is None else item.options[chosen],
+        score=float(chosen == item.answer),
+        text=answer.text,
+        option_logprobs=answer.scores,
+    )
+
+
+def letter_in(text: str, n_options: int) -> int | None:
+    """Return the index of the first option letter that stands alone in `text`, if there is one."""
+    match = re.search(rf"\b[A-{LETTERS[n_options - 1]}]\b", text)
+    return LETTERS.index(match[0]) if match else None
+
+
+class _Continuations:
+    """Token ids of the options as they continue the prompt, each text encoded once."""
+
+    def __init__(self, vlm: VisionLanguageModel) -> None:
+        self._vlm = vlm
+        self._encode = lru_cache(maxsize=None)(vlm.answer_ids)
+
+    def letters(self, item: MultipleChoiceItem) -> list[list[int]]:
+        # Every such prompt ends with the instruction, so a letter's ids are the same for all.
+        return [self._encode(LETTERS_INSTRUCTION, LETTERS[i]) for i in range(len(item.options))]
+
+    def texts(self, item: MultipleChoiceItem) -> list[list[int]]:
+        end = [self._vlm.tokenizer.eos_token_id]
+        with_image = item.image is not None
+        return [self._encode(item.question, text, with_image) + end for text in item.options]
+
+
+def encode_prompts(
+    vlm: VisionLanguageModel, items: Sequence[MultipleChoiceItem], scoring: Scoring
+) -> list[Prompt]:
+    """Encode the prompt of every item, each different text once."""
+    encode = lru_cache(maxsize=None)(vlm.prompt_ids)
+    prompts = []
+    for item in items:
+        in_full = letters_question(item.question, item.options)
+        question = item.question if scoring == "answers" else in_full
+        prompts.append(Prompt(encode(question, item.image is not None), item.image))
+    return prompts
+
+
+def _order(prompts: Sequence[Prompt]) -> list[int]:
+    """Sort by length to save padding, longest first, the prompts on one image side by side.
+
+    Longest first shows in the first batch whether the memory suffices.
+    """
+    longest: dict[int, int] = {}
+    for prompt in prompts:
+        if prompt.image is not None:
+            longest[prompt.image] = max(len(prompt.ids), longest.get(prompt.image, 0))
+
+    def key(index: int) -> tuple[int, int]:
+        prompt = prompts[index]
+        if prompt.image is None:
+            return -len(prompt.ids), -1
+        return -longest[prompt.image], prompt.image
+
+    return sorted(range(len(prompts)), key=key)
+
+
+def _from_scores(scores: Sequence[float]) -> Answer:
+    if any(math.isnan(score) for score in scores):
+        return Answer(None, tuple(scores), None)
+    return Answer(max(range(len(scores)), key=scores.__getitem__), tuple(scores), None)
+
+
+def _from_text(text: str, item: MultipleChoiceItem) -> Answer:
+    return Answer(letter_in(text, len(item.options)), (), text)

@@ -1,0 +1,1 @@
+"""How a model is trained, as a list of stages: few-shot continual learning, LLaVA's two stages."""

@@ -1,0 +1,75 @@
+"""From the configuration of data to the data, before any model is loaded."""
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import (
+    DigitsData,
+    FewShotData,
+    ImageFolderData,
+    InstructionDataConfig,
+    LlavaJsonData,
+    ShapesData,
+    ShapesInstructData,
+)
+from ablate.data.few_shot import check_shots, class_sessions
+from ablate.data.instructions.llava_json import load_llava_json
+from ablate.data.types import ImageClassification, InstructionData
+from ablate.world.conversations import load_shapes_mix
+from ablate.world.source import load_shapes
+
+
+def load_data(config: FewShotData, trained_on: bool = True) -> ImageClassification:
+    """Load a data set and check that it can give what the configuration asks of it.
+
+    Args:
+        config: One data set's configuration.
+        trained_on: Check that there are enough images for the shots; a control needs none.
+
+    Returns:
+        The data set, its images not yet decoded.
+
+    Raises:
+        ConfigError: If the data are missing or broken, or too few for the shots or sessions.
+    """
+    data = _load(config)
+    n_classes = len(data.class_names)
+    if n_classes < 2:
+        raise ConfigError(f"Data set '{data.name}' has {n_classes} class; at least 2 are needed.")
+    if not trained_on:
+        return data
+    check_shots(data.train.labels, config.shots, dict(enumerate(data.class_names)))
+    class_sessions(n_classes, config.sessions)
+    return data
+
+
+def _load(config: FewShotData) -> ImageClassification:
+    # Imported where needed: scikit-learn is optional and `datasets` takes a second to import.
+    match config:
+        case ShapesData():
+            return load_shapes(config)
+        case DigitsData():
+            from ablate.data.digits import load_digits
+
+            return load_digits(config)
+        case ImageFolderData():
+            from ablate.data.image_folder import load_image_folder
+
+            return load_image_folder(config)
+
+
+def load_instructions(config: InstructionDataConfig) -> InstructionData:
+    """Load instruction data and check all that can be checked without decoding an image.
+
+    Args:
+        config: One data set's configuration.
+
+    Returns:
+        At least one conversation; no image is drawn or decoded yet.
+
+    Raises:
+        ConfigError: If the data are missing or broken.
+    """
+    match config:
+        case ShapesInstructData():
+            return load_shapes_mix(config)
+        case LlavaJsonData():
+            return load_llava_json(config)

@@ -1,0 +1,140 @@
+"""The importance pass, made once per model, data, seed and loss and kept for every other run."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save, save_file
+from torch import Tensor, nn
+
+from ablate.config.schema import TrainConfig
+from ablate.methods.lorsu.importance import mean_gradients
+from ablate.models.compute import Compute
+from ablate.results.cache import writing
+from ablate.telemetry.progress import stage_bar
+from ablate.training.losses import Loss
+
+log = logging.getLogger(__name__)
+
+_CONTENT = "content_sha256"
+_KEY = "key"
+_FLOAT16_SCALE = 2.0**10
+# The last result only: at CLIP ViT-L size one is 0.7 GB.
+_held: dict[str, dict[str, Tensor]] = {}
+
+
+@dataclass(frozen=True)
+class ImportanceCache:
+    """The mean gradients of models that no run has trained yet.
+
+    Rank, number of heads and sparsity do not enter them, so a sweep over these makes one pass for each seed.
+
+    Attributes:
+        folder: Where they are kept.
+        key_of: Hashes what they depend on, given the sorted names of the weights.
+    """
+
+    folder: Path
+    key_of: Callable[[list[str]], str]
+
+    def gradients(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        measure: Callable[[], dict[str, Tensor]],
+    ) -> dict[str, Tensor]:
+        """Return the mean gradient of some weights, from memory or disk if it is there, on the CPU.
+
+        Args:
+            parameters: The weights by name.
+            measure: Computes the gradients.
+        """
+        key = self.key_of(sorted(parameters))
+        file = self.folder / f"importance-{key[:16]}.safetensors"
+        if key not in _held:
+            found = _read(file, key, parameters)
+            if found is None:
+                found = measure()
+                _write(file, key, found)
+            _held.clear()
+            _held[key] = found
+        return _held[key]
+
+
+def mean_gradients_of(
+    parameters: Mapping[str, nn.Parameter],
+    model: nn.Module,
+    loss: Loss,
+    config: TrainConfig,
+    compute: Compute,
+    seed: int,
+) -> dict[str, Tensor]:
+    """Average the gradients of some weights over the training set, with a bar.
+
+    Args:
+        parameters: The weights by name.
+        model: The model at its current weights.
+        loss: The loss over the training set.
+        config: Its batch size, and how many examples are used.
+        compute: Device and precision.
+        seed: Seed of the order, and of torch's generator.
+
+    Returns:
+        Gradients by name, on the CPU.
+    """
+    # Small gradients would be zero in float16; a common factor does not change the ranking.
+    scale = _FLOAT16_SCALE if compute.scales_gradients else 1.0
+    n = min(loss.n, config.importance_examples or loss.n)
+    with stage_bar("importance", n, "image") as advance:
+
+        def loss_of(batch: Tensor) -> tuple[Tensor, int]:
+            advance(len(batch))
+            with compute.autocast():
+                return loss(model, batch) * scale, len(batch)
+
+        torch.manual_seed(seed)
+        model.train()
+        # The training set is ordered by class, and a batch of one class has no contrast for the CLIP loss.
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(loss.n, generator=generator)
+        gradients = mean_gradients(parameters, order[:n].split(config.batch_size), loss_of)
+        model.eval()
+    return {name: gradient.cpu() / scale for name, gradient in gradients.items()}
+
+
+def _read(file: Path, key: str, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor] | None:
+    """Read an entry; one that is damaged, or belongs to something else, counts as absent."""
+    if not file.exists():
+        return None
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            metadata = tensors.metadata() or {}
+            found = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118  # not a mapping
+    except (SafetensorError, OSError) as error:
+        log.warning("importance cache %s cannot be read (%s); computing it again", file, error)
+        return None
+    shapes = {name: weight.shape for name, weight in parameters.items()}
+    if metadata.get(_KEY) != key or {name: t.shape for name, t in found.items()} != shapes:
+        log.warning("importance cache %s belongs to something else; computing it again", file)
+        return None
+    if metadata.get(_CONTENT) != _digest(found):
+        log.warning("importance cache %s is damaged; computing it again", file)
+        return None
+    log.info("importance read from %s", file)
+    return found
+
+
+def _write(file: Path, key: str, gradients: dict[str, Tensor]) -> None:
+    with writing(file) as temporary:
+        save_file(gradients, temporary, {_KEY: key, _CONTENT: _digest(gradients)})
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(sorted(tensors)).encode())
+    for name in sorted(tensors):
+        digest.update(save({name: tensors[name].contiguous()}))
+    return digest.hexdigest()

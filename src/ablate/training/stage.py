@@ -1,0 +1,184 @@
+"""One training stage, from the frozen model to the merged one."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pandas as pd
+from torch import Tensor
+
+from ablate.config.schema import TrainConfig
+from ablate.methods.base import Method, Session
+from ablate.models.compute import Compute
+from ablate.models.vlm import VisionLanguageModel
+from ablate.telemetry.cost import Stopwatch
+from ablate.telemetry.progress import stage_bar
+from ablate.training.audit import Probes, audit
+from ablate.training.importance import ImportanceCache, mean_gradients_of
+from ablate.training.losses import Loss
+from ablate.training.trainer import Trainer, steps_per_epoch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a stage is trained on, ready for the model.
+
+    Attributes:
+        loss: The loss over the training set.
+        probes: Losses of a few examples, to see what the trained parameters reach; None for a stage that only
+            prepares another.
+    """
+
+    loss: Loss
+    probes: Probes | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training of a recipe.
+
+    Attributes:
+        label: What its bar says.
+        method: What is trained; one object may live through several stages.
+        train: How.
+        examples: Decodes and tokenises the training set for a loaded model.
+        prefix: What stands before the names of its tensors in adapter.safetensors; None where a later stage's
+            update holds all that it has changed.
+        starts_from_base: Whether nothing has been trained before it, so that other runs may share its importance.
+    """
+
+    label: str
+    method: Method
+    train: TrainConfig
+    examples: Callable[[VisionLanguageModel], Examples]
+    prefix: str | None
+    starts_from_base: bool
+
+
+def run_stage(
+    stage: Stage,
+    vlm: VisionLanguageModel,
+    compute: Compute,
+    seed: int,
+    watch: Stopwatch,
+    importance: ImportanceCache,
+    on_audit: Callable[[pd.DataFrame], None],
+) -> dict[str, Tensor]:
+    """Train one stage and merge what it has trained.
+
+    Args:
+        stage: The stage.
+        vlm: The model, frozen; it is changed in place, and is frozen afterwards.
+        compute: Device and precision.
+        seed: Seed of initialisation and batch order.
+        watch: Adds up the seconds of `load`, `importance` and `train`.
+        importance: Where the gradients of stages that start from the base model are kept.
+        on_audit: Called before training with what is about to be trained and what it reaches; not for a stage that
+            only prepares another.
+
+    Returns:
+        The update: tensors by name, prefix included, on the CPU; empty where a later stage's update holds them.
+
+    Raises:
+        NonFiniteLossError: If the training loss became NaN or infinite.
+    """
+    method = stage.method
+    with watch.stage("load"):
+        examples = stage.examples(vlm)
+    loss = examples.loss
+    gradients: Mapping[str, Tensor] = {}
+    if parameters := method.importance_parameters(vlm):
+        with watch.stage("importance"):
+
+            def measure() -> dict[str, Tensor]:
+                return mean_gradients_of(parameters, vlm, loss, stage.train, compute, seed)
+
+            found = (
+                importance.gradients(parameters, measure) if stage.starts_from_base else measure()
+            )
+            gradients = {name: tensor.to(compute.device) for name, tensor in found.items()}
+    with watch.stage("train"):
+        method.attach(vlm, _session(vlm, loss, gradients, stage.train, seed, compute))
+    if examples.probes is not None:
+        table = audit(vlm, examples.probes, compute)
+        log.info("trained, and what it reaches:\n%s", table.to_string(index=False))
+        on_audit(table)
+    with watch.stage("train"):
+        _train(stage, vlm, loss, seed, compute)
+    update: dict[str, Tensor] = {}
+    if stage.prefix is not None:
+        update = {f"{stage.prefix}{name}": tensor for name, tensor in method.update().items()}
+    method.merge()
+    vlm.requires_grad_(False).eval()
+    return update
+
+
+def replay_stage(
+    stage: Stage, vlm: VisionLanguageModel, update: Mapping[str, Tensor], seed: int
+) -> None:
+    """Merge what a stage trained in an earlier process.
+
+    Args:
+        stage: The stage.
+        vlm: The model as the stage found it; it is changed in place, and is frozen afterwards.
+        update: All tensors of the run's adapter.safetensors.
+        seed: Seed that the run had.
+    """
+    prefix = stage.prefix
+    if prefix is None:
+        return
+    own = {n.removeprefix(prefix): t for n, t in update.items() if n.startswith(prefix)}
+    stage.method.load(vlm, own, seed)
+    stage.method.merge()
+    vlm.requires_grad_(False).eval()
+
+
+def _session(
+    vlm: VisionLanguageModel,
+    loss: Loss,
+    gradients: Mapping[str, Tensor],
+    config: TrainConfig,
+    seed: int,
+    compute: Compute,
+) -> Session:
+    """Tell a method what it is about to be trained on."""
+
+    def autocast_loss(indices: Tensor) -> Tensor:
+        with compute.autocast():
+            return loss(vlm, indices)
+
+    total_steps = config.epochs * steps_per_epoch(loss.n, config)
+    return Session(autocast_loss, loss.n, total_steps, gradients, seed)
+
+
+def _train(stage: Stage, vlm: VisionLanguageModel, loss: Loss, seed: int, compute: Compute) -> None:
+    """Train what the attached method has made trainable, with a bar and a line in the log for every epoch."""
+    trainer = Trainer(vlm, stage.method, loss, stage.train, compute, seed)
+    per_epoch = steps_per_epoch(loss.n, stage.train)
+    losses: list[float] = []
+    with (
+        stage_bar(stage.label, stage.train.epochs * per_epoch, "step") as advance,
+        _checkpointing(vlm, stage.train.gradient_checkpointing),
+    ):
+
+        def on_step(value: float) -> None:
+            advance(1)
+            losses.append(value)
+            if len(losses) % per_epoch == 0:
+                mean = sum(losses[-per_epoch:]) / per_epoch
+                log.info("%s, epoch %d: loss %.5f", stage.label, len(losses) // per_epoch, mean)
+
+        trainer.train(on_step)
+
+
+@contextmanager
+def _checkpointing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
+    """Recompute activations in the backward pass, where wanted."""
+    if wanted:
+        vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
+    yield
+    if wanted:
+        vlm.llava.gradient_checkpointing_disable()

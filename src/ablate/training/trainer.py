@@ -1,0 +1,180 @@
+"""The training loop, as an object whose state can be saved: it is independent of method and loss."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ablate.config.schema import TrainConfig
+from ablate.methods.base import Method
+from ablate.models.compute import Compute
+from ablate.training.losses import Loss
+from ablate.training.optimizer import build_optimizer
+from ablate.training.schedule import learning_rate
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss became NaN or infinite; the run's numbers would mean nothing."""
+
+
+class Trainer:
+    """Trains every parameter of a model that requires a gradient, step by step.
+
+    Attributes:
+        step: Optimiser steps made so far.
+        total_steps: Optimiser steps of the whole training.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        method: Method,
+        loss: Loss,
+        config: TrainConfig,
+        compute: Compute,
+        seed: int,
+    ) -> None:
+        """Build the optimiser; nothing is trained yet.
+
+        Args:
+            model: Holds the parameters. Every loss is of `model(...)`, so that what wraps a model sees its passes.
+            method: Brings its penalty, its learning-rate scale and its hook after each step.
+            loss: The loss over the training set.
+            config: The recipe.
+            compute: Device and precision.
+            seed: Seed of the batch order, and of torch's generators.
+        """
+        self._model, self._method, self._loss = model, method, loss
+        self._config, self._compute, self._seed = config, compute, seed
+        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self.step = 0
+        self._steps_per_epoch = steps_per_epoch(loss.n, config)
+        self.total_steps = config.epochs * self._steps_per_epoch if self._trained else 0
+        self._generators: dict[str, Tensor] | None = None
+        if self._trained:
+            self._optimizer = build_optimizer(model, method, config)
+            self._scaler = torch.amp.GradScaler(
+                compute.device.type, enabled=compute.scales_gradients
+            )
+
+    def train(self, on_step: Callable[[float], None], until: int | None = None) -> None:
+        """Make the steps that are left.
+
+        Args:
+            on_step: Called with the loss after every optimiser step.
+            until: Stop when so many steps have been made in all; None for all of them.
+
+        Raises:
+            NonFiniteLossError: If the loss, or a trained parameter after the last step, is not finite.
+        """
+        last = self.total_steps if until is None else min(until, self.total_steps)
+        if self.step >= last:
+            return
+        self._set_generators()
+        self._model.train()
+        for batches in self._batches(self.step, last):
+            on_step(self._make_step(batches))
+        self._generators = self._get_generators()
+        if self.step == self.total_steps and not all(
+            bool(parameter.isfinite().all()) for parameter in self._trained
+        ):
+            raise NonFiniteLossError("a trained parameter is not finite after the last step")
+        self._model.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what, with the trained parameters, the next step depends on: the place, the optimiser, the generators.
+
+        A method's own state, such as AdaLoRA's averages, is not in it.
+        """
+        return {
+            "step": self.step,
+            "optimizer": self._optimizer.state_dict() if self._trained else {},
+            "scaler": self._scaler.state_dict() if self._trained else {},
+            "generators": self._generators,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken: the next steps are those it would have made, bit for bit on a CPU.
+
+        Args:
+            state: Of a trainer of the same model, loss, recipe and seed.
+        """
+        self.step = state["step"]
+        self._generators = state["generators"]
+        if self._trained:
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._scaler.load_state_dict(state["scaler"])
+
+    def _make_step(self, batches: list[Tensor]) -> float:
+        """Update the parameters by the gradient of some batches; return their mean loss, penalty included."""
+        config, optimizer = self._config, self._optimizer
+        for group in optimizer.param_groups:
+            rate = learning_rate(self.step, self._steps_per_epoch, config, self._loss.name)
+            group["lr"] = group["scale"] * rate
+        value = self._accumulate(batches)
+        if not math.isfinite(value):
+            raise NonFiniteLossError(f"the loss is {value} at step {self.step}")
+        if config.max_gradient_norm is not None:
+            self._scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(self._trained, config.max_gradient_norm)
+        self._scaler.step(optimizer)
+        self._scaler.update()
+        self._method.after_step(self.step)
+        optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        return value
+
+    def _accumulate(self, batches: list[Tensor]) -> float:
+        """Add up the gradient of one optimiser step; return its mean loss, penalty included.
+
+        Batches are weighted by the terms of their means, so that gradient and loss are those of all of
+        them in one batch (but for batch normalisation, which sees one at a time). The penalty counts once.
+        """
+        terms = [self._loss.n_terms(batch) for batch in batches]
+        total = 0.0
+        for number, batch in enumerate(batches):
+            with self._compute.autocast():
+                value = self._loss(self._model, batch) * (terms[number] / sum(terms))
+                penalty = self._method.penalty() if number == 0 else None
+            if penalty is not None:
+                value = value + penalty
+            self._scaler.scale(value).backward()
+            total += float(value.detach())
+        return total
+
+    def _batches(self, first: int, last: int) -> Iterator[list[Tensor]]:
+        """Yield the batches of the optimiser steps `first` to `last`: each epoch in an order of its own."""
+        config = self._config
+        generator = torch.Generator().manual_seed(self._seed)
+        step = 0
+        for _ in range(config.epochs):
+            order = torch.randperm(self._loss.n, generator=generator)
+            batches = order.split(config.batch_size)
+            for start in range(0, len(batches), config.accumulation_steps):
+                if step >= last:
+                    return
+                if step >= first:
+                    yield list(batches[start : start + config.accumulation_steps])
+                step += 1
+
+    def _set_generators(self) -> None:
+        """Put torch's generators, which dropout draws from, where the last step left them."""
+        if self._generators is None:
+            torch.manual_seed(self._seed)
+            return
+        torch.set_rng_state(self._generators["cpu"])
+        if self._compute.device.type == "cuda":
+            torch.cuda.set_rng_state(self._generators["cuda"], self._compute.device)
+
+    def _get_generators(self) -> dict[str, Tensor]:
+        states = {"cpu": torch.get_rng_state()}
+        if self._compute.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self._compute.device)
+        return states
+
+
+def steps_per_epoch(n: int, config: TrainConfig) -> int:
+    """Count the optimiser steps of one pass over `n` training examples."""
+    return math.ceil(math.ceil(n / config.batch_size) / config.accumulation_steps)

@@ -1,0 +1,1 @@
+"""The tiny world of coloured shapes and words: the tiny model's home, its adaptation targets and its tasks."""

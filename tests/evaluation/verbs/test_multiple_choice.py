@@ -1,0 +1,216 @@
+import math
+
+import pytest
+import torch
+from tests.conftest import in_float64
+
+from ablate.data.multiple_choice import letters_question
+from ablate.data.types import MultipleChoiceItem
+from ablate.evaluation.verbs.multiple_choice import answer_items, letter_in
+from ablate.evaluation.verbs.prompts import ImageTokens, Prompt, embed
+
+pytestmark = pytest.mark.numerical
+
+QUESTIONS = ("what?", "what shape is there?", "which colour has the thing in the upper corner?")
+OPTIONS = ("circle", "red square", "zebra", "a small triangle", "A")
+
+
+@pytest.fixture
+def tiny_random_vlm(tiny_random_vlm):
+    """In float64: the answers are compared, not the rounding of one batch or another."""
+    return in_float64(tiny_random_vlm)
+
+
+@pytest.fixture
+def pixels():
+    generator = torch.Generator().manual_seed(1)
+    return torch.randint(0, 256, (9, 3, 16, 16), dtype=torch.uint8, generator=generator)
+
+
+@pytest.fixture
+def items():
+    """Questions of different lengths; some share an image, some have none."""
+    return [
+        MultipleChoiceItem(
+            id=f"item-{k}",
+            image=None if k % 5 == 4 else k % 9,
+            question=QUESTIONS[k % 3],
+            options=OPTIONS[: 2 + k % 4],
+            answer=0,
+        )
+        for k in range(20)
+    ]
+
+
+def plain_prompt(item, question):
+    """The conversation as text, written out again."""
+    image = "" if item.image is None else "<image>" * 4 + "\n"
+    return f"USER: {image}{question} ASSISTANT:"
+
+
+def plain_log_likelihood(vlm, pixels, item, question, answer_tokens):
+    """Score one answer by one full forward pass over one unpadded sequence."""
+    prompt = vlm.tokenizer(plain_prompt(item, question))["input_ids"]
+    ids = torch.tensor([prompt + answer_tokens])
+    images = {}
+    if item.image is not None:
+        images["pixel_values"] = vlm.normalise(pixels[[item.image]])
+    with torch.no_grad():
+        logits = vlm.llava(input_ids=ids, **images).logits[0]
+    log_probabilities = logits.log_softmax(-1)
+    return sum(
+        log_probabilities[len(prompt) - 1 + i, token].item()
+        for i, token in enumerate(answer_tokens)
+    )
+
+
+def tokens_of(vlm, text):
+    return vlm.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def test_answers_scoring_equals_one_full_forward_pass_per_option(tiny_random_vlm, pixels, items):
+    vlm = tiny_random_vlm
+    answers = answer_items(vlm, pixels.__getitem__, items, "answers", 7, 1)
+    for item, answer in zip(items, answers, strict=True):
+        plain = [
+            plain_log_likelihood(
+                vlm,
+                pixels,
+                item,
+                item.question,
+                [*tokens_of(vlm, f" {text}"), vlm.tokenizer.eos_token_id],
+            )
+            for text in item.options
+        ]
+        assert answer.scores == pytest.approx(plain, rel=1e-5, abs=1e-5)
+        assert answer.prediction == plain.index(max(plain))
+
+
+def test_letters_scoring_equals_one_full_forward_pass_per_option(tiny_random_vlm, pixels, items):
+    vlm = tiny_random_vlm
+    answers = answer_items(vlm, pixels.__getitem__, items, "letters", 7, 1)
+    for item, answer in zip(items, answers, strict=True):
+        question = letters_question(item.question, item.options)
+        plain = [
+            plain_log_likelihood(vlm, pixels, item, question, tokens_of(vlm, f" {letter}"))
+            for letter in "ABCDE"[: len(item.options)]
+        ]
+        assert answer.scores == pytest.approx(plain, rel=1e-5, abs=1e-5)
+        assert answer.prediction == plain.index(max(plain))
+
+
+def test_the_image_matters(tiny_random_vlm, pixels, items):
+    black = answer_items(
+        tiny_random_vlm, torch.zeros_like(pixels).__getitem__, items, "answers", 8, 1
+    )
+    answers = answer_items(tiny_random_vlm, pixels.__getitem__, items, "answers", 8, 1)
+    for item, one, other in zip(items, answers, black, strict=True):
+        gap = max(abs(a - b) for a, b in zip(one.scores, other.scores, strict=True))
+        assert (gap > 1e-2) == (item.image is not None)
+
+
+def test_generation_equals_generate_without_a_batch(tiny_random_vlm, pixels, items):
+    vlm = tiny_random_vlm
+    answers = answer_items(vlm, pixels.__getitem__, items, "generate", 7, 6)
+    for item, answer in zip(items, answers, strict=True):
+        question = letters_question(item.question, item.options)
+        ids = torch.tensor([vlm.tokenizer(plain_prompt(item, question))["input_ids"]])
+        images = {}
+        if item.image is not None:
+            images["pixel_values"] = vlm.normalise(pixels[[item.image]])
+        generated = vlm.llava.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            **images,
+            do_sample=False,
+            max_new_tokens=6,
+            eos_token_id=vlm.tokenizer.eos_token_id,
+            pad_token_id=vlm.tokenizer.eos_token_id,
+        )[0, ids.shape[1] :]
+        assert answer.text == vlm.tokenizer.decode(generated, skip_special_tokens=True).strip()
+        assert answer.prediction == letter_in(answer.text, len(item.options))
+
+
+@pytest.mark.parametrize("scoring", ["letters", "answers", "generate"])
+def test_batch_size_changes_no_answer(tiny_random_vlm, pixels, items, scoring):
+    one, three, all_at_once = (
+        answer_items(tiny_random_vlm, pixels.__getitem__, items, scoring, size, 5)
+        for size in (1, 3, 64)
+    )
+    for a, b, c in zip(one, three, all_at_once, strict=True):
+        assert a.prediction == b.prediction == c.prediction
+        assert a.text == b.text == c.text
+        assert a.scores == pytest.approx(b.scores, rel=1e-5, abs=1e-5)
+        assert a.scores == pytest.approx(c.scores, rel=1e-5, abs=1e-5)
+
+
+def test_a_subset_gets_the_same_answers(tiny_random_vlm, pixels, items):
+    whole = answer_items(tiny_random_vlm, pixels.__getitem__, items, "answers", 4, 1)
+    part = answer_items(tiny_random_vlm, pixels.__getitem__, items[5:9], "answers", 4, 1)
+    assert [a.prediction for a in part] == [a.prediction for a in whole[5:9]]
+
+
+def test_padding_is_left_and_positions_start_at_the_first_real_token(tiny_random_vlm):
+    prompts = [Prompt([1, 10, 11], None), Prompt([1, 10, 11, 12, 13], None)]
+    batch = embed(tiny_random_vlm, prompts, ImageTokens(tiny_random_vlm, None))
+    assert batch.mask.tolist() == [[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]
+    assert batch.positions.tolist() == [[0, 0, 0, 1, 2], [0, 1, 2, 3, 4]]
+    assert batch.lengths.tolist() == [3, 5]
+
+
+def test_every_image_is_encoded_once(tiny_random_vlm, pixels, items):
+    seen = []
+    hook = tiny_random_vlm.vision_tower.register_forward_hook(
+        lambda _module, args, kwargs, _out: seen.append(len([*args, *kwargs.values()][0])),
+        with_kwargs=True,
+    )
+    answer_items(tiny_random_vlm, pixels.__getitem__, items, "answers", 3, 1)
+    hook.remove()
+    assert sum(seen) == len({item.image for item in items} - {None})
+
+
+def test_text_only_items_need_no_pixels(tiny_random_vlm, items):
+    text_only = [item for item in items if item.image is None]
+    for scoring in ("letters", "answers", "generate"):
+        answers = answer_items(tiny_random_vlm, None, text_only, scoring, 2, 3)
+        assert len(answers) == len(text_only)
+    assert answer_items(tiny_random_vlm, None, [], "answers", 2, 3) == []
+
+
+def test_the_training_mode_of_every_module_is_put_back(tiny_random_vlm, pixels, items):
+    tiny_random_vlm.train()
+    tiny_random_vlm.llava.lm_head.eval()
+    before = [module.training for module in tiny_random_vlm.modules()]
+    answer_items(tiny_random_vlm, pixels.__getitem__, items, "letters", 8, 1)
+    assert [module.training for module in tiny_random_vlm.modules()] == before
+
+
+def test_progress_is_reported_by_batch(tiny_random_vlm, pixels, items):
+    sizes = []
+    answer_items(tiny_random_vlm, pixels.__getitem__, items, "letters", 8, 1, sizes.append)
+    assert sizes == [8, 8, 4]
+
+
+def test_a_model_of_nan_predicts_nothing(tiny_random_vlm, pixels, items):
+    with torch.no_grad():
+        tiny_random_vlm.llava.lm_head.weight.fill_(math.nan)
+    answers = answer_items(tiny_random_vlm, pixels.__getitem__, items, "answers", 8, 1)
+    assert {answer.prediction for answer in answers} == {None}
+
+
+@pytest.mark.parametrize(
+    ("text", "n_options", "expected"),
+    [
+        ("B", 5, 1),
+        ("B.", 5, 1),
+        ("(C) red", 5, 2),
+        ("The answer is D.", 5, 3),
+        ("Banana", 5, None),
+        ("E", 4, None),
+        ("b", 5, None),
+        ("", 5, None),
+        ("Maybe Z", 26, 25),
+    ],
+)
+def test_letter_in_reads_the_first_letter_that_stands_alone(text, n_options, expected):
+    assert letter_in(text, n_options) == expected
