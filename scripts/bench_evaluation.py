@@ -4,8 +4,8 @@
     python scripts/bench_evaluation.py --scoring letters --items 256
 
 One process evaluates the tiny model's target, through the language model and zero-shot, and computes the floor in
-the same batches, in turns; the ratio is the median over rounds of one over the other in the same round. By `answers`,
-options of several tokens take a second pass over what follows their first token.
+the same batches, in turns; the ratio is the median over rounds of one's processor time over the other's in the same
+round. By `answers`, options of several tokens take a second pass over what follows their first token.
 """
 
 import argparse
@@ -45,10 +45,10 @@ def floor(vlm: VisionLanguageModel, task: ClassificationTask, batch_size: int) -
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Time a call."""
-    start = time.perf_counter()
+    """Return the processor seconds of a call: other work on the machine does not count."""
+    start = time.process_time()
     call()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def main() -> None:

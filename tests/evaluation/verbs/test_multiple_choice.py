@@ -6,6 +6,7 @@ from tests.conftest import in_float64
 
 from ablate.data.multiple_choice import letters_question
 from ablate.data.types import MultipleChoiceItem
+from ablate.evaluation.verbs.likelihood import log_likelihoods
 from ablate.evaluation.verbs.multiple_choice import answer_items, letter_in
 from ablate.evaluation.verbs.prompts import ImageTokens, Prompt, embed
 
@@ -84,6 +85,26 @@ def test_answers_scoring_equals_one_full_forward_pass_per_option(tiny_random_vlm
         ]
         assert answer.scores == pytest.approx(plain, rel=1e-5, abs=1e-5)
         assert answer.prediction == plain.index(max(plain))
+
+
+def test_more_options_than_one_pass_holds_score_as_each_alone(tiny_random_vlm):
+    vlm = tiny_random_vlm
+    prompts = [Prompt([1, 10, 11], None), Prompt([1, 12], None)]
+    options = [[[20 + k + j for j in range(1 + k % 4)] for k in range(9)], [[30, 31, 32, 33, 34]]]
+    batch = embed(vlm, prompts, ImageTokens(vlm, None))
+    together = log_likelihoods(vlm, batch, options)
+    for prompt, texts, sums in zip(prompts, options, together, strict=True):
+        alone = embed(vlm, [prompt], ImageTokens(vlm, None))
+        assert sums == pytest.approx([log_likelihoods(vlm, alone, [[t]])[0][0] for t in texts])
+
+
+def test_a_prompt_beyond_the_attention_window_is_refused(tiny_random_vlm, monkeypatch):
+    vlm = tiny_random_vlm
+    batch = embed(vlm, [Prompt([1, 10, 11], None)], ImageTokens(vlm, None))
+    monkeypatch.setattr(vlm.llava.config.text_config, "sliding_window", 4, raising=False)
+    assert log_likelihoods(vlm, batch, [[[20], [21]]])
+    with pytest.raises(ValueError, match="up to 5 tokens, more than the 4"):
+        log_likelihoods(vlm, batch, [[[20, 22], [21]]])
 
 
 def test_letters_scoring_equals_one_full_forward_pass_per_option(tiny_random_vlm, pixels, items):

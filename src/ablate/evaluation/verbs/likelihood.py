@@ -1,6 +1,7 @@
 """Log-likelihood of texts as answers to a prompt, the prompt being read once for all of them."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, cast
 
@@ -20,9 +21,9 @@ def log_likelihoods(
 ) -> list[list[float]]:
     """Sum the log-probabilities of the tokens of every continuation of every prompt.
 
-    The first token is read off the prompt's last position; the others take a second pass over
-    the continuations alone, on the prompt's keys and values. With `n` prompts of length `P` and
-    `k` continuations of length `L` that is `n (P + k (L - 1))` positions instead of
+    The first token is read off the prompt's last position; the others of all continuations of a prompt take a second
+    pass side by side, on the prompt's keys and values, each seeing the prompt and its own tokens alone. With `n`
+    prompts of length `P` and `k` continuations of length `L` that is `n (P + k (L - 1))` positions instead of
     `n k (P + L)`, and logits at the `n + n k (L - 1)` positions that are needed.
 
     Args:
@@ -32,6 +33,10 @@ def log_likelihoods(
 
     Returns:
         Sums, `[prompts][continuations]`.
+
+    Raises:
+        ValueError: If the prompts are longer than the language model's attention window, which the second pass
+            does not know.
     """
     flat = [(row, ids) for row, texts in enumerate(continuations) for ids in texts]
     longer = [index for index, (_, ids) in enumerate(flat) if len(ids) > 1]
@@ -47,51 +52,94 @@ def log_likelihoods(
     first = torch.tensor([ids[0] for _, ids in flat], device=vlm.device)
     sums = _log_probabilities(vlm, hidden)[rows, first]
     if cache is not None:
-        # The keys and values are copied for every continuation of a pass (0.3 GB each for
-        # LLaVA-1.5 7B), so a pass holds no more of them than there are prompts.
-        rows_per_pass = max(len(continuations), max(len(texts) for texts in continuations))
-        for start in range(0, len(longer), rows_per_pass):
-            chosen = longer[start : start + rows_per_pass]
-            sums[chosen] += _later_tokens(vlm, batch, cache, [flat[index] for index in chosen])
+        _check_window(vlm, batch, max(len(ids) for _, ids in flat))
+        for chosen in _passes(flat, longer, budget=batch.mask.shape[1]):
+            sums += _later_tokens(vlm, batch, cache, flat, chosen)
     remaining = iter(sums.tolist())
     return [list(islice(remaining, len(texts))) for texts in continuations]
+
+
+def _check_window(vlm: VisionLanguageModel, batch: PromptBatch, longest: int) -> None:
+    window = getattr(vlm.llava.config.text_config, "sliding_window", None)
+    length = batch.mask.shape[1] + longest
+    if window is not None and length > window:
+        raise ValueError(
+            f"a prompt and its options have up to {length} tokens, more than the {window} that the language model's "
+            f"attention spans: options cannot be scored"
+        )
+
+
+def _passes(
+    flat: Sequence[tuple[int, Sequence[int]]], longer: Sequence[int], budget: int
+) -> Iterator[list[int]]:
+    """Deal continuations out to passes that read at most `budget` tokens a prompt, or one continuation.
+
+    As many tokens as the prompts have: a pass takes no more memory than reading them did.
+    """
+    left = list(longer)
+    while left:
+        used: Counter[int] = Counter()
+        chosen = []
+        for index in left:
+            row, ids = flat[index]
+            if used[row] == 0 or used[row] + len(ids) - 1 <= budget:
+                used[row] += len(ids) - 1
+                chosen.append(index)
+        yield chosen
+        taken = set(chosen)
+        left = [index for index in left if index not in taken]
 
 
 def _later_tokens(
     vlm: VisionLanguageModel,
     batch: PromptBatch,
     cache: DynamicCache,
-    continuations: Sequence[tuple[int, Sequence[int]]],
+    flat: Sequence[tuple[int, Sequence[int]]],
+    chosen: Sequence[int],
 ) -> Tensor:
-    """Sum log-probabilities from the second token on, for (prompt row, token ids), `[rows]`."""
-    longest = max(len(ids) for _, ids in continuations)
-    ids = torch.zeros(len(continuations), longest, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, (_, tokens) in enumerate(continuations):
-        ids[row, : len(tokens)] = torch.tensor(tokens)
-        mask[row, : len(tokens)] = 1
-    ids, mask = ids.to(vlm.device), mask.to(vlm.device)
-    rows = torch.tensor([row for row, _ in continuations], device=vlm.device)
-    steps = torch.arange(longest - 1, device=vlm.device)
+    """Sum log-probabilities from the second token on, for some of `flat` (prompt row, token ids), `[flat]`."""
+    places: list[tuple[int, int]] = []  # prompt and column of every token
+    used: Counter[int] = Counter()
+    for index in chosen:
+        row, ids = flat[index]
+        places += [(row, used[row] + step) for step in range(len(ids) - 1)]
+        used[row] += len(ids) - 1
+    at = tuple(torch.tensor(places, device=vlm.device).T)
+
+    def spread(values: list[int], empty: int) -> Tensor:
+        grid = torch.full((len(batch.mask), max(used.values())), empty, device=vlm.device)
+        grid[at] = torch.tensor(values, device=vlm.device)
+        return grid
+
+    owners = [index for index in chosen for _ in flat[index][1][1:]]
+    owner = spread(owners, -1)
+    steps = spread([step for index in chosen for step in range(len(flat[index][1]) - 1)], 0)
+    before = (owner[:, :, None] == owner[:, None, :]) & (steps[:, :, None] >= steps[:, None, :])
+    # Columns without a token see the prompt too: a softmax over nothing would be NaN.
+    prompts = batch.mask.bool()[:, None].expand(-1, owner.shape[1], -1)
+    visible = torch.cat([prompts, before], dim=2)[:, None]
+    dtype = batch.embeddings.dtype
+    mask = torch.zeros(visible.shape, dtype=dtype, device=vlm.device)
     hidden = vlm.llava.model.language_model(
-        input_ids=ids[:, :-1],
-        attention_mask=torch.cat([batch.mask[rows], mask[:, :-1]], dim=1),
-        position_ids=batch.lengths[rows, None] + steps,
-        past_key_values=_rows_of(cache, rows),
+        input_ids=spread([token for index in chosen for token in flat[index][1][:-1]], 0),
+        attention_mask=mask.masked_fill(~visible, torch.finfo(dtype).min),
+        position_ids=batch.lengths[:, None] + steps,
+        past_key_values=_own(cache),
         use_cache=True,
     ).last_hidden_state
-    is_target = mask[:, 1:].bool()
-    of_targets = _log_probabilities(vlm, hidden[is_target])
-    per_token = torch.zeros(is_target.shape, device=vlm.device)
-    per_token[is_target] = of_targets.gather(1, ids[:, 1:][is_target][:, None])[:, 0]
-    return per_token.sum(dim=1)
+    targets = [token for index in chosen for token in flat[index][1][1:]]
+    of_targets = _log_probabilities(vlm, hidden[at]).gather(
+        1, torch.tensor(targets, device=vlm.device)[:, None]
+    )[:, 0]
+    sums = torch.zeros(len(flat), device=vlm.device)
+    return sums.index_add(0, torch.tensor(owners, device=vlm.device), of_targets)
 
 
-def _rows_of(cache: DynamicCache, rows: Tensor) -> DynamicCache:
-    """Copy rows of a cache; the original stays as it is."""
+def _own(cache: DynamicCache) -> DynamicCache:
+    """Return a cache that grows by itself; the original stays as it is."""
     # transformers types the states as optional: they are None before the first pass.
     layers = cast("list[Any]", cache.layers)
-    return DynamicCache([(layer.keys[rows], layer.values[rows]) for layer in layers])
+    return DynamicCache([(layer.keys, layer.values) for layer in layers])
 
 
 def _log_probabilities(vlm: VisionLanguageModel, hidden: Tensor) -> Tensor:
