@@ -13,6 +13,7 @@ usage: ablate COMMAND [ARGUMENTS]
 
   run     run an ablation, or a single configuration     ablate run +ablation=rank
   list    list the available choices                     ablate list methods
+  import  turn a written plan into ablation files        ablate import plan.md
 
   ablate run --help     groups, keys and their values
   ablate --version      print the version
@@ -51,13 +52,17 @@ def dispatch(arguments: list[str]) -> int:
         from ablate.cli.list import list_choices
 
         return list_choices(rest)
+    if command == "import":
+        from ablate.cli.import_plan import import_plan
+
+        return import_plan(rest)
     if command in ("-sc", "--shell-completion"):
         from ablate.cli.run import complete
 
         return complete(arguments)
     from ablate.config.errors import one_line, unknown
 
-    error = unknown("command", command, ["run", "list", "--help", "--version"])
+    error = unknown("command", command, ["run", "list", "import", "--help", "--version"])
     print(f"ablate: {one_line(str(error))}", file=sys.stderr)
     return 2
 

@@ -71,8 +71,9 @@ class Base:
         """
         self.given = given
         self.folder = folder if folder is not None and folder.is_dir() else None
-        model = given.groups.get("model", self.compose(Settings()).choices["model"])
-        self.size = TINY if model in vocabulary().tiny_models else REAL
+        # Keys may belong to settings that only some ablations need; a choice exists or not.
+        chosen = self._compose(Settings(given.groups)).choices
+        self.size = TINY if chosen["model"] in vocabulary().tiny_models else REAL
 
     def settings(self, topic: Topic) -> Settings:
         """Return what a topic needs on such a model."""
@@ -86,7 +87,9 @@ class Base:
         Raises:
             HydraException: If a group or key does not exist.
         """
-        whole = settings.under(self.given)
+        return self._compose(settings.under(self.given))
+
+    def _compose(self, whole: Settings) -> Composed:
         usual = compose_words([], self.folder)
         words = [word for item in whole.groups.items() if (word := _word(*item, usual.choices))]
         words += [f"{key}={_written(value)}" for key, value in whole.keys.items()]
@@ -130,7 +133,9 @@ def compose_words(words: Sequence[str], folder: Path | None) -> Composed:
         ConfigError: If a file in the folder is not what a configuration file may be.
     """
     guard_config_files()
-    search = [] if folder is None else [f"hydra.searchpath=[{quoted(f'file://{folder.resolve()}')}]"]
+    search = (
+        [] if folder is None else [f"hydra.searchpath=[{quoted(f'file://{folder.resolve()}')}]"]
+    )
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("config", overrides=[*search, *words], return_hydra_config=True)

@@ -1,7 +1,6 @@
 """A planned ablation becomes a draft of an ablation file: key, values, baseline, metrics, and what has to be chosen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from omegaconf import OmegaConf
 
@@ -9,10 +8,11 @@ from ablate.config.reading import flat_keys
 from ablate.config.schema import AxisValue
 from ablate.plans.base import Base, Composed, Settings
 from ablate.plans.columns import Measured, measured
+from ablate.plans.compare import compare, questions
 from ablate.plans.match import Part
 from ablate.plans.plan import PlannedAblation
-from ablate.plans.values import Doubt, Items, NoValueError, read_items, usable
-from ablate.plans.vocabulary import Topic, vocabulary
+from ablate.plans.values import Doubt, NoValueError, read_items, usable
+from ablate.plans.vocabulary import TINY, Topic, vocabulary
 
 _ON_THE_COMMAND_LINE = "give it in --base, or as a word of `ablate run`"
 
@@ -78,98 +78,30 @@ def draft(planned: PlannedAblation, action: str, part: Part, name: str, base: Ba
         composed = base.compose(settings)
     choices += _encoder_choices(part, topic, composed, base)
     items = usable(read_items(planned.replacements, topic, base), topic, composed)
+    has_none = not items.values and not any(doubt.candidates for doubt in items.doubts)
+    if has_none and topic.kind == "choice" and planned.replacements:
+        texts = ", ".join(f"'{text}'" for text in planned.replacements)
+        raise NoValueError(f"no value of {topic.key} is known as {texts}")
     own, because = _own(part, name, topic, composed, base)
-    result = _with_action(action, items, topic, own, base)
-    choices += result.choices
-    if result.baseline != own or own is None:
-        because = result.because
+    compared = compare(action, items, topic, own, base.size)
+    choices += questions(compared, items)
     if not columns.columns:
-        choices += ("which metrics it is measured by",)
+        choices += ("its metrics",)
     missing = sorted(OmegaConf.missing_keys(composed.config))
     if missing:
         choices += (f"{', '.join(missing)} without a value ({_ON_THE_COMMAND_LINE})",)
     return Draft(
         topic=name,
         key=topic.key,
-        values=result.values,
-        baseline=result.baseline,
-        because=because,
+        values=compared.values,
+        baseline=compared.baseline,
+        because=compared.because or because,
         measured=columns,
         settings=settings.under(base.given),
-        doubts=items.doubts + result.doubts,
+        doubts=items.doubts,
         choices=choices,
         note=topic.note,
     )
-
-
-@dataclass(frozen=True)
-class _Compared:
-    """Values and baseline, by the action."""
-
-    values: tuple[AxisValue, ...]
-    baseline: AxisValue | None
-    because: str
-    choices: tuple[str, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
-
-
-def _with_action(
-    action: str, items: Items, topic: Topic, own: AxisValue | None, base: Base
-) -> _Compared:
-    """Decide what is compared with what."""
-    present = [topic.member(value, base.size) for value in topic.present]
-    absent = [topic.member(value, base.size) for value in topic.absent]
-    if action == "REPLACE" or (action == "REMOVE" and items.values):
-        baseline = items.baseline if items.baseline is not None else own
-        because = "the plan calls it so"
-        compared = _Compared(_with(baseline, items.values), baseline, because)
-    else:
-        if not absent:
-            raise NoValueError(f"no value of {topic.key} switches it off")
-        on = [one for one in (*items.values, *present) if one not in absent]
-        if not on and own is not None and own not in absent:
-            on = [own]
-        one_off = absent[0] if len(absent) == 1 else None
-        if action == "ADD":
-            compared = _Compared(_with(one_off, on), one_off, "the part is off with it")
-        else:
-            if own in on:
-                on = [own]
-            compared = _Compared(
-                tuple(dict.fromkeys((*on[:1], *([one_off] if one_off is not None else [])))),
-                on[0] if on else None,
-                "the part is on with it",
-            )
-        compared = _with_questions(compared, on, absent, topic)
-    if compared.baseline is None and not compared.choices:
-        compared = replace(compared, choices=("its baseline",))
-    if items.doubts and (len(compared.values) < 2 or any(d.candidates for d in items.doubts)):
-        texts = ", ".join(f'"{doubt.text}"' for doubt in items.doubts)
-        compared = replace(compared, choices=(*compared.choices, f"what is meant by {texts}"))
-    if len(compared.values) < 2 and not compared.choices:
-        compared = replace(compared, choices=("the values that it is compared with",))
-    return compared
-
-
-def _with_questions(
-    compared: _Compared, on: Sequence[AxisValue], absent: Sequence[AxisValue], topic: Topic
-) -> _Compared:
-    """Ask for what the table leaves open about switching a part on or off."""
-    choices: tuple[str, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
-    if len(absent) > 1:
-        choices += ("the value that stands for leaving it out",)
-        doubts += (Doubt("left out", f"more than one value of {topic.key} may", tuple(absent)),)
-    if not on:
-        choices += ("the value that stands for having it",)
-        doubts += (Doubt("there", f"{topic.key} is off here, and nothing says how far on", ()),)
-    return replace(compared, choices=choices, doubts=doubts)
-
-
-def _with(first: AxisValue | None, others: Sequence[AxisValue]) -> tuple[AxisValue, ...]:
-    """Put a baseline in front of values that do not have it."""
-    values = tuple(dict.fromkeys(others))
-    return values if first is None or first in values else (first, *values)
 
 
 def _own(
@@ -180,12 +112,17 @@ def _own(
     if len(named) == 1:
         return named[0], "the ablated part names it"
     choices = composed.choices
-    own = choices[topic.key] if topic.key in choices else OmegaConf.select(composed.config, topic.key)
+    own = (
+        choices[topic.key] if topic.key in choices else OmegaConf.select(composed.config, topic.key)
+    )
+    if topic.kind in ("number", "fraction") and isinstance(own, int):
+        own = float(own)
     where = f"model {choices['model']}"
     if topic.key != "method":
-        where += f", method {choices['method']}"
-    like = f", in the settings of the shipped ablation {topic.like}" if base.settings(topic).groups and base.size == 0 else ""
-    return own, f"it is what {topic.key} is with {where}{like}"
+        where += f" and method {choices['method']}"
+    if base.size == TINY and base.settings(topic).groups:
+        where += f", as in the shipped ablation {topic.like}"
+    return own, f"what {topic.key} is with {where}"
 
 
 def _named_settings(part: Part, topic: Topic, base: Base) -> tuple[Settings, tuple[str, ...]]:
@@ -205,19 +142,17 @@ def _named_settings(part: Part, topic: Topic, base: Base) -> tuple[Settings, tup
     return Settings(groups), choices
 
 
-def _encoder_choices(
-    part: Part, topic: Topic, composed: Composed, base: Base
-) -> tuple[str, ...]:
+def _encoder_choices(part: Part, topic: Topic, composed: Composed, base: Base) -> tuple[str, ...]:
     """Ask about an encoder that a part names, where the configuration has another one."""
     table = vocabulary().topics["encoder"]
-    names = {table.member(value, base.size) for value in part.named.get("encoder", ())}
-    own = composed.choices.get("encoder")
+    names = [str(table.member(value, base.size)) for value in part.named.get("encoder", ())]
+    own: object = composed.choices.get("encoder")
     # A LLaVA with a CLIP beside it has that CLIP's encoder.
     if own is None and OmegaConf.select(composed.config, "model.clip") is not None:
-        own = table.member("clip", base.size) if names else None
-    if topic.key == "encoder" or names <= {own}:
+        own = table.member("clip", base.size)
+    if topic.key == "encoder" or all(name == own for name in names):
         return ()
-    return (f"the encoder: the part names {', '.join(map(str, sorted(map(str, names))))}, which is not the one here",)
+    return (f"the encoder: the part names {', '.join(names)}, which is not the one here",)
 
 
 def _plain(composed: Composed) -> dict[str, object]:

@@ -11,7 +11,11 @@ from ablate.plans.vocabulary import vocabulary
 from ablate.plans.words import LONGEST_TEXT
 
 # Blocks only; text is read where it is a field's. A fence or a tag around the plan does not hide it.
-_BLOCKS = MarkdownIt("commonmark").enable("table").disable(["inline", "html_block", "reference", "code", "fence"])
+_BLOCKS = (
+    MarkdownIt("commonmark")
+    .enable("table")
+    .disable(["inline", "html_block", "reference", "code", "fence"])
+)
 _INLINE = MarkdownIt("commonmark")
 _UNKNOWN_FIELD = re.compile(r"\s*(\*\*|__)[^*_\n]{1,60}(:(\*\*|__)|(\*\*|__)\s*:)")
 _HIDDEN = (("<!--", "-->"), ("<style", "</style>"), ("<script", "</script>"))
@@ -49,9 +53,10 @@ def read_markdown(text: str) -> tuple[str, list[Record]]:
     while position < len(tokens):
         token = tokens[position]
         if token.type == "table_open":
-            end = next(i for i in range(position, len(tokens)) if tokens[i].type == "table_close")
-            reader.table(tokens[position:end])
-            position = end
+            start = position
+            while tokens[position].type != "table_close":
+                position += 1
+            reader.table(tokens[start:position])
         elif token.type == "heading_open":
             reader.heading(_plain(tokens[position + 1].content), token.tag)
             position += 1
@@ -67,7 +72,9 @@ def field_of(text: str) -> tuple[str, str] | None:
     for name, words in vocabulary().fields.items():
         for word in sorted(words, key=len, reverse=True):
             spaced = r"[\s_]*".join(map(re.escape, word.split()))
-            if match := re.match(rf"\W*{spaced}s?\s*(?::|：|=|\s[-–—]\s)\s*(.*)", text, re.I | re.S):
+            if match := re.match(
+                rf"\W*{spaced}s?\s*(?:[:\uff1a=]|\s[-\u2013\u2014]\s)\s*(.*)", text, re.I | re.S
+            ):
                 return name, match[1].strip()
     return None
 
@@ -127,7 +134,8 @@ class _Reader:
                 self._record.fields[self._field].extend(row[0] for row in rows[1:])
             else:
                 self._record.problem = (
-                    f"its {self._field} is a table of {len(rows[0])} columns; allowed: a list, or one column"
+                    f"its {self._field} is a table of {len(rows[0])} columns; "
+                    "allowed: a list, or one column"
                 )
         self._field = None
 

@@ -32,9 +32,30 @@ class Part(Match):
 
     Attributes:
         named: The names in it, by topic; such as the method whose rank it is.
+        is_worded: Whether every word of it is understood, though more than one key may fit it.
     """
 
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_worded: bool = False
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A part, word by word.
+
+    Attributes:
+        tokens: Its words.
+        named: The names in it, by topic.
+        covers: The words that name each topic that it may be.
+        worded: The topics that are there by their own words, not only by a name.
+        left: The words that are not understood, if it is that topic.
+    """
+
+    tokens: Tokens
+    named: Mapping[str, tuple[str, ...]]
+    covers: Mapping[str, Cover]
+    worded: frozenset[str]
+    left: Mapping[str, Sequence[str]]
 
 
 def match_part(text: str) -> Part:
@@ -46,50 +67,65 @@ def match_part(text: str) -> Part:
     Returns:
         The topics, the doubt about them, and the names in the text; no topic where no key varies it.
     """
-    table = vocabulary()
-    tokens = tokens_of(text)
-    names = _names_in(tokens)
-    named: dict[str, tuple[str, ...]] = {}
-    for topic, value in names:
-        named[topic] = (*named.get(topic, ()), value)
-    taken = frozenset[int]().union(*names.values())
-    covers = _covers({name: topic.words for name, topic in table.topics.items()}, tokens, taken)
-    covers = {
-        name: cover
-        for name, cover in covers.items()
-        if not any(cover < other for other in names.values())
-    }
-    for name in named:
-        covers.setdefault(name, frozenset())
-    left = {}
-    for name, cover in covers.items():
-        value = _value_in(table.topics[name], tokens)
-        if value is not None:
-            named.setdefault(name, (value[0],))
-        known = cover | taken | (value[1] if value else frozenset())
-        left[name] = _left(tokens, known, table.filler_words | _beside(name))
-    complete = undominated({name: covers[name] for name in covers if not left[name]})
-    if len(complete) == 1:
-        return Part(tuple(complete), None, named)
+    reading = _read(tokens_of(text))
+    named = reading.named
+    complete = undominated({n: c for n, c in reading.covers.items() if not reading.left[n]})
     if complete:
-        return Part(_few(complete), "more than one key fits it", named)
-    worded = undominated({name: cover for name, cover in covers.items() if cover})
-    without_key = _covers({one.reason: one.words for one in table.keyless}, tokens, frozenset())
-    if without_key and all(
-        any(cover < other for other in without_key.values()) for cover in worded.values()
-    ):
-        reason = max(without_key, key=lambda reason: len(without_key[reason]))
+        doubt = None if len(complete) == 1 else "more than one key fits it"
+        return Part(_few(complete), doubt, named, is_worded=True)
+    by_words = undominated({name: reading.covers[name] for name in reading.worded})
+    reason = _reason_without_key(reading.tokens, by_words)
+    if reason is not None:
         return Part((), reason, named)
-    if worded:
-        words = ", ".join(dict.fromkeys(w for name in worded for w in left[name]))
-        return Part(_few(worded), f"not understood in it: {words}", named)
-    maybe = _covers({name: topic.maybe for name, topic in table.topics.items()}, tokens, taken)
+    if by_words:
+        return _not_understood(reading, by_words)
+    topics = vocabulary().topics
+    maybe = _covers({n: topic.maybe for n, topic in topics.items()}, reading.tokens, frozenset())
     if maybe:
         return Part(_few(undominated(maybe)), "it may mean this, or something else", named)
-    if named:
-        words = ", ".join(dict.fromkeys(w for name in named for w in left[name]))
-        return Part(tuple(named)[:_MOST_CANDIDATES], f"not understood in it: {words}", named)
+    if reading.left:
+        return _not_understood(reading, reading.left)
     return Part((), "no key varies it, as far as its words are known", named)
+
+
+def _read(tokens: Tokens) -> _Reading:
+    table = vocabulary()
+    names = _names_in(tokens)
+    named: dict[str, tuple[str, ...]] = {}
+    for owner, name in names:
+        named[owner] = (*named.get(owner, ()), name)
+    taken = frozenset[int]().union(*names.values())
+    found = _covers({name: topic.words for name, topic in table.topics.items()}, tokens, taken)
+    # "Low-rank adaptation" is a method and no rank.
+    covers = {n: c for n, c in found.items() if not any(c < name for name in names.values())}
+    worded = frozenset(covers)
+    for (owner, _), cover in names.items():
+        if not any(cover <= other for other in covers.values()):
+            covers[owner] = covers.get(owner, frozenset()) | cover
+    left = {}
+    for owner, cover in covers.items():
+        topic = table.topics[owner]
+        value = _value_in(topic, tokens)
+        if value is not None:
+            named.setdefault(owner, (value[0],))
+        known = cover | taken | (value[1] if value is not None else frozenset())
+        allowed = table.filler_words | table.words_of((*topic.beside, *topic.words))
+        left[owner] = _left(tokens, known, allowed)
+    return _Reading(tokens, named, covers, worded, left)
+
+
+def _reason_without_key(tokens: Tokens, by_words: Mapping[str, Cover]) -> str | None:
+    """Return why no key varies a part, if what has no key is the better reading of it."""
+    covers = _covers({one.reason: one.words for one in vocabulary().keyless}, tokens, frozenset())
+    if covers and all(any(c < other for other in covers.values()) for c in by_words.values()):
+        return max(covers, key=lambda reason: len(covers[reason]))
+    return None
+
+
+def _not_understood(reading: _Reading, topics: Collection[str]) -> Part:
+    fits = sorted(topics, key=lambda name: len(reading.left[name]))[:_MOST_CANDIDATES]
+    words = ", ".join(dict.fromkeys(reading.left[fits[0]]))
+    return Part(tuple(fits), f"not understood in it: {words}", reading.named)
 
 
 def match_value(text: str, topic: Topic, names: Sequence[str]) -> tuple[Match, bool]:
@@ -111,16 +147,34 @@ def match_value(text: str, topic: Topic, names: Sequence[str]) -> tuple[Match, b
     marks = table.words_of(table.baseline)
     is_baseline = bool(marks & {*tokens})
     allowed = table.allowed_beside(topic) | marks
+    if len(covers) == 1:
+        # "CLIP's contrastive loss" names one value twice.
+        allowed |= table.words_of(tuple(phrases[next(iter(covers))]))
     return _one_of(covers, tokens, allowed), is_baseline
 
 
-def match_metric(text: str) -> Match:
-    """Find the column of results.csv that a metric names."""
+def match_metric(text: str, tasks: Sequence[str]) -> Match:
+    """Find the column of results.csv that a metric names.
+
+    Args:
+        text: The metric.
+        tasks: Tasks whose own scores are rows of tasks.csv, and no column.
+    """
     table = vocabulary()
     phrases = {name: (*metric.words, name) for name, metric in table.metrics.items()}
     tokens = tokens_of(text)
+    filler = table.filler_words | table.words_of(table.metric_filler)
     covers = undominated(_covers(phrases, tokens, frozenset()))
-    return _one_of(covers, tokens, table.filler_words | table.words_of(table.metric_filler))
+    # "Forgetting accuracy" is about forgetting.
+    telling = {n: cover for n, cover in covers.items() if {tokens[i] for i in cover} - filler}
+    match = _one_of(telling or covers, tokens, filler)
+    names = {"".join(tokens_of(task)) for task in tasks}
+    whole = {"".join(tokens), "".join(word for word in tokens if word not in filler)}
+    if match.doubt is not None and whole & names:
+        return Match((), "a task's own score is a row of tasks.csv, no column of results.csv")
+    if not match.fits:
+        return Match((), "no column of results.csv is called that")
+    return match
 
 
 def match_action(text: str) -> Match:
@@ -165,9 +219,7 @@ def _value_in(topic: Topic, tokens: Tokens) -> tuple[str, Cover] | None:
     return next(iter(covers.items())) if len(covers) == 1 else None
 
 
-def _covers(
-    phrases: Mapping[str, Sequence[str]], tokens: Tokens, taken: Cover
-) -> dict[str, Cover]:
+def _covers(phrases: Mapping[str, Sequence[str]], tokens: Tokens, taken: Cover) -> dict[str, Cover]:
     """Find each name's phrases in a text; only the names that are there."""
     found = {name: _cover(words, tokens, taken) for name, words in phrases.items()}
     return {name: cover for name, cover in found.items() if cover}
@@ -175,11 +227,6 @@ def _covers(
 
 def _cover(phrases: Sequence[str], tokens: Tokens, taken: Cover) -> Cover:
     return widest(vocabulary().patterns(tuple(phrases)), tokens, taken)
-
-
-def _beside(topic: str) -> frozenset[str]:
-    table = vocabulary()
-    return table.words_of(table.topics[topic].beside)
 
 
 def _left(tokens: Tokens, cover: Cover, allowed: Collection[str]) -> list[str]:

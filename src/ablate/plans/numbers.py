@@ -17,7 +17,9 @@ _LARGEST = Decimal(10) ** 15
 _UNSIGNED = r"(?:\d+(?:\.\d+)?|\.\d+)(?:e[-+]?\d{1,3})?"
 # Digits in a name ("b16") are no number, and the hyphen of "8-256" no sign.
 _NUMBER = rf"(?<![\w.])(?:(?<![)%\]])[-+])?(?<![\w.]){_UNSIGNED}%?(?!\w)"
-_POWER = re.compile(rf"(?:({_UNSIGNED})\s*[x×*·]\s*)?\b10\s*\^\s*\{{?\s*(-?\s*\d{{1,2}})\s*\}}?")
+_POWER = re.compile(
+    rf"(?:({_UNSIGNED})\s*[x\u00d7*\u00b7]\s*)?\b10\s*\^\s*\{{?\s*(-?\s*\d{{1,2}})\s*\}}?"
+)
 _SUPERSCRIPT = re.compile(r"10([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 _THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?![\d.])")
 _GAP = re.compile(r"[^\W\d_]+|[^\s()\[\]{}'\"`.:*]")
@@ -89,7 +91,7 @@ def _normalised(text: str) -> str:
     if ".." in plain:
         raise NotNumbersError("it leaves numbers out")
     plain = re.sub("[\u2212\u2010\u2011]", "-", plain)
-    plain = re.sub("[–—]", " to ", plain)
+    plain = re.sub("[\u2013\u2014]", " to ", plain)
     plain = _POWER.sub(lambda m: f"{m[1] or 1}e{m[2].replace(' ', '')}", plain)
     plain = _THOUSANDS.sub(lambda m: _without_commas(m[0]), plain)
     table = vocabulary()

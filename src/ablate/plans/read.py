@@ -131,7 +131,9 @@ def _planned(record: Record) -> PlannedAblation:
     action = " ".join(record.fields.get("action", []))
     missing = [n for n, text in (("Ablated Part", part), ("Action", action)) if not text.strip()]
     problem = record.problem or (f"it has no {' and no '.join(missing)}" if missing else None)
-    replacements = [one for one in record.fields.get("replacement", []) if not table.is_nothing(one)]
+    replacements = [
+        one for one in record.fields.get("replacement", []) if not table.is_nothing(one)
+    ]
     metrics = [
         one.strip()
         for item in record.fields.get("metrics", [])

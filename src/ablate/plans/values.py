@@ -14,7 +14,8 @@ from ablate.plans.match import match_value
 from ablate.plans.numbers import NotNumbersError, read_numbers
 from ablate.plans.vocabulary import Topic, vocabulary
 
-_PIECES = re.compile(r"\s*(?:[,;/|]|\band\b|\bor\b|\bvs\.?)\s*")
+# Not inside brackets.
+_COMMAS = re.compile(r"\s*[,;|](?![^(]*\))\s*(?:and\s|or\s)?\s*")
 
 
 class NoValueError(ValueError):
@@ -29,11 +30,13 @@ class Doubt:
         text: The text.
         reason: Why.
         candidates: What it may mean.
+        is_open: Whether it has to be decided before the plan is carried out as it was meant.
     """
 
     text: str
     reason: str
     candidates: tuple[AxisValue, ...]
+    is_open: bool
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,15 @@ def read_items(texts: Sequence[str], topic: Topic, base: Base) -> Items:
     doubts: list[Doubt] = []
     marked: list[AxisValue] = []
     for text in texts:
-        found = _names(text, topic, base) if topic.kind == "choice" else _numbers(text, topic)
-        if isinstance(found, Doubt):
-            doubts.append(found)
-            continue
-        items, is_baseline = found
-        values.extend(items)
-        marked.extend(items if is_baseline else ())
+        # "attention and MLP" is one value, and a range has commas.
+        pieces = _COMMAS.split(text) if topic.kind == "choice" else [text]
+        for piece in filter(str.strip, pieces):
+            found = _names(piece, topic, base) if topic.kind == "choice" else _numbers(piece, topic)
+            if isinstance(found, Doubt):
+                doubts.append(found)
+            else:
+                values.extend(found[0])
+                marked.extend(found[0] if found[1] else ())
     unique = tuple(dict.fromkeys(values))
     baseline = marked[0] if len(set(marked)) == 1 else None
     return Items(unique, baseline, tuple(doubts))
@@ -81,7 +86,7 @@ def usable(items: Items, topic: Topic, composed: Composed) -> Items:
         try:
             read_run_config(config)
         except ConfigError as error:
-            doubts.append(Doubt(str(value), str(error), ()))
+            doubts.append(Doubt(str(value), str(error), (), is_open=False))
         else:
             kept.append(value)
     baseline = items.baseline if items.baseline in kept else None
@@ -92,18 +97,14 @@ def _numbers(text: str, topic: Topic) -> tuple[tuple[AxisValue, ...], bool] | Do
     try:
         found = read_numbers(text, topic.kind, vocabulary().allowed_beside(topic))
     except NotNumbersError as error:
-        return Doubt(text, str(error), ())
+        return Doubt(text, str(error), (), is_open=True)
     return found.values, found.is_baseline
 
 
 def _names(text: str, topic: Topic, base: Base) -> tuple[tuple[AxisValue, ...], bool] | Doubt:
-    """Read names: one as a rule, several where each of them is beyond doubt."""
     own = base.names(topic.key) if topic.proper else []
     match, is_baseline = match_value(text, topic, own)
     if match.doubt is None:
         return (topic.member(match.fits[0], base.size),), is_baseline
-    pieces = [piece for piece in _PIECES.split(text) if piece]
-    matches = [match_value(piece, topic, own)[0] for piece in pieces]
-    if len(pieces) > 1 and not is_baseline and all(one.doubt is None for one in matches):
-        return tuple(topic.member(one.fits[0], base.size) for one in matches), False
-    return Doubt(text, match.doubt, tuple(topic.member(fit, base.size) for fit in match.fits))
+    candidates = tuple(topic.member(fit, base.size) for fit in match.fits)
+    return Doubt(text, match.doubt, candidates, is_open=bool(candidates))

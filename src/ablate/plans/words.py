@@ -19,7 +19,7 @@ def tokens_of(text: str) -> Tokens:
     ('lorsu', 'low', 'rank', 'update')
     """
     plain = unicodedata.normalize("NFKC", text[:LONGEST_TEXT]).lower()
-    plain = re.sub(r"['’]s\b", "", plain)
+    plain = re.sub("['\u2019]s\\b", "", plain)
     return tuple(_singular(word) for word in _WORD.findall(plain))
 
 
@@ -88,7 +88,9 @@ def _find(phrases: Sequence[Tokens], tokens: Tokens, used: frozenset[int]) -> fr
     return None
 
 
-def widest(patterns: Sequence[Pattern], tokens: Tokens, taken: frozenset[int] = frozenset()) -> frozenset[int]:
+def widest(
+    patterns: Sequence[Pattern], tokens: Tokens, taken: frozenset[int] = frozenset()
+) -> frozenset[int]:
     """Return the positions that the pattern with the most words covers; none if no pattern is there."""
     covers = [pattern.cover(tokens, taken) for pattern in patterns]
     return max((cover for cover in covers if cover), key=len, default=frozenset())

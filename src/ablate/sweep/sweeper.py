@@ -46,12 +46,11 @@ class AblationSweeper(Sweeper):
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         specs = expand(overrides, self._compose)
 
-        from ablate.runner.prepare import check_output, prepare
-        from ablate.sweep.axes import check_axes
+        from ablate.runner.prepare import check_output
         from ablate.sweep.execute import Job, execute
+        from ablate.sweep.prepared import prepare_all
 
-        prepared = [prepare(spec.config, spec.overrides) for spec in specs]
-        check_axes(prepared)
+        prepared = prepare_all(specs)
         for folder in dict.fromkeys(run.folder.path.parents[1] for run in prepared):
             check_output(folder)
         jobs = [Job(s.overrides, r) for s, r in zip(specs, _unique(prepared), strict=True) if r]
