@@ -11,6 +11,7 @@ PACKAGE = Path(ablate.__file__).parent
 # Each folder may import itself and what stands below it.
 LAYERS = (
     "cli",
+    "plans",
     "sweep",
     "runner",
     "recipes",

@@ -70,6 +70,7 @@ class Base:
             folder: A config folder of the user's own, searched besides the shipped one.
         """
         self.given = given
+        self._composed: dict[tuple[str, ...], Composed] = {}
         self.folder = folder if folder is not None and folder.is_dir() else None
         # Keys may belong to settings that only some ablations need; a choice exists or not.
         chosen = self._compose(Settings(given.groups)).choices
@@ -90,10 +91,16 @@ class Base:
         return self._compose(settings.under(self.given))
 
     def _compose(self, whole: Settings) -> Composed:
-        usual = compose_words([], self.folder)
-        words = [word for item in whole.groups.items() if (word := _word(*item, usual.choices))]
-        words += [f"{key}={_written(value)}" for key, value in whole.keys.items()]
-        return compose_words(words, self.folder) if words else usual
+        usual = self._words([]).choices
+        words = [word for item in whole.groups.items() if (word := _word(*item, usual))]
+        return self._words([*words, *(f"{k}={_written(v)}" for k, v in whole.keys.items())])
+
+    def _words(self, words: Sequence[str]) -> Composed:
+        """Compose words, once: the ablations of a plan have most of them in common."""
+        key = tuple(words)
+        if key not in self._composed:
+            self._composed[key] = compose_words(words, self.folder)
+        return self._composed[key]
 
     def names(self, group: str) -> list[str]:
         """List the choices of a group, the user's own among them; none for a key."""

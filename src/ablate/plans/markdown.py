@@ -18,6 +18,8 @@ _BLOCKS = (
 )
 _INLINE = MarkdownIt("commonmark")
 _UNKNOWN_FIELD = re.compile(r"\s*(\*\*|__)[^*_\n]{1,60}(:(\*\*|__)|(\*\*|__)\s*:)")
+# Indented by more than the parser takes for a list inside a list.
+_BULLET = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+")
 _HIDDEN = (("<!--", "-->"), ("<style", "</style>"), ("<script", "</script>"))
 
 
@@ -45,8 +47,8 @@ def read_markdown(text: str) -> tuple[str, list[Record]]:
     Returns:
         The first heading of the first level, and the ablations.
     """
-    for start, end in _HIDDEN:
-        text = _without(text, start, end)
+    for opening, closing in _HIDDEN:
+        text = _without(text, opening, closing)
     reader = _Reader()
     tokens = _BLOCKS.parse(text)
     position = 0
@@ -98,7 +100,11 @@ class _Reader:
         """Read a paragraph or a list item: fields, the items of the field above, or prose."""
         is_first = True
         for line in content.split("\n"):
-            line = line[:LONGEST_TEXT]
+            if line.lstrip().startswith(("```", "~~~")):
+                self._field = None
+                continue
+            bullet = _BULLET.match(line)
+            line = line[bullet.end() if bullet else 0 :][:LONGEST_TEXT]
             plain = _plain(line)
             named = field_of(plain)
             if named is not None and named[0] != "heading":
@@ -107,7 +113,7 @@ class _Reader:
                 continue
             elif _UNKNOWN_FIELD.match(line) or (is_first and not within_list):
                 self._field = None
-            elif is_first:
+            elif is_first or bullet is not None:
                 self._record.fields[self._field].append(plain)
             else:
                 items = self._record.fields[self._field]
