@@ -131,38 +131,31 @@ def test_an_imported_ablation_runs(call, tmp_path, monkeypatch):
 _FULL_SIZE = """
 import sys
 from ablate.cli.main import dispatch
-lorsu, encoder, base = sys.argv[1:]
-code = dispatch(["import", lorsu, "--check", "--base", "model=llava-1.5-7b,seeds=[0]"])
-sys.exit(code or dispatch(["import", encoder, "--check", "--base", base]))
+base = "model=llava-1.5-7b,seeds=[0]"
+code = dispatch(["import", "heads.json", "--check", "--base", base])
+data = "data=llava-instruct,data.path=mix.json,data.image_folder=.,tasks=tiny"
+sys.exit(code or dispatch(["import", "encoder.json", "--check", "--base", f"{base},{data}"]))
 """
 
 
 def test_llava_at_full_size_without_weights(tmp_path):
-    """Heads, encoders and freezing on LLaVA-1.5-7B's own sizes, without a weight to read; any width takes any rank."""
+    """On LLaVA-1.5-7B's own sizes, without a weight to read; other encoders' sizes are tested with their script."""
     write_cache(tmp_path / "cache")
     Image.new("RGB", (32, 32)).save(tmp_path / "1.png")
-    turns = [
-        {"from": "human", "value": "<image>\nwhat?"},
-        {"from": "gpt", "value": "a cat"},
-    ]
-    (tmp_path / "mix.json").write_text(
-        json.dumps([{"id": "1", "image": "1.png", "conversations": turns}])
-    )
-    (tmp_path / "lorsu.json").write_text(
-        json.dumps(
-            {
-                "ablated_part": "number of attention heads",
-                "action": "REPLACE",
-                "replacement": [8],
-                "metrics": "accuracy",
-            }
-        )
-    )
-    data = "data=llava-instruct,data.path=mix.json,data.image_folder=.,tasks=tiny,seeds=[0]"
-    words = ["lorsu.json", str(PUBLISHED / "encoder-plan.md"), f"model=llava-1.5-7b,{data}"]
+    turns = [{"from": "human", "value": "<image>\nwhat?"}, {"from": "gpt", "value": "a cat"}]
+    files = {
+        "mix.json": [{"id": "1", "image": "1.png", "conversations": turns}],
+        "heads.json": [fields("number of attention heads", 8, "accuracy")],
+        "encoder.json": [
+            fields("image encoder", "ResNet", "vision stable score"),
+            fields("frozen image encoder", "unfrozen", "vision stable score"),
+        ],
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
     cache = {"HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", _FULL_SIZE, *words],
+        [sys.executable, "-c", _FULL_SIZE],
         cwd=tmp_path,
         env={**os.environ, **cache},
         capture_output=True,
@@ -171,7 +164,16 @@ def test_llava_at_full_size_without_weights(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("composed and prepared") == 3
-    assert "encoder: siglip-so400m, dino-siglip, resnet-50, vit-large" in done.stdout
+    assert "encoder: siglip-so400m, resnet-50" in done.stdout
+
+
+def fields(part, replacement, metric):
+    return {
+        "ablated_part": part,
+        "action": "REPLACE",
+        "replacement": [replacement],
+        "metrics": metric,
+    }
 
 
 def test_what_cannot_be_prepared_is_not_called_runnable(call, tmp_path):
@@ -184,6 +186,34 @@ def test_what_cannot_be_prepared_is_not_called_runnable(call, tmp_path):
     assert code == 1
     assert AFTER_A_CHOICE in said
     assert "method.top_k_heads is 64" in said
+
+
+def test_a_block_is_chosen_by_its_comment_signs(call, tmp_path, monkeypatch, capsys):
+    text = markdown(
+        Ablated_Part="rank of the experts", Action="REPLACE", Replacement="8", Metrics="accuracy"
+    )
+    (tmp_path / "plan.md").write_text(text)
+    assert call("plan.md")[0] == 1
+    monkeypatch.setattr(sys, "argv", ["ablate"])
+    words = ["--config-dir", "plan", "+ablation=plan-rank", "--cfg", "job"]
+    assert run(words) == 0
+    assert "plan-rank" not in capsys.readouterr().out
+    file = tmp_path / "plan" / "ablation" / "plan-rank.yaml"
+    head, block = file.read_text().split("# --- method.rank ---\n")
+    lines = [line.removeprefix("# ") for line in block.splitlines()]
+    file.write_text(head + "\n".join(lines))
+    config = compose_words(["+ablation=plan-rank"], tmp_path / "plan").config
+    assert list(config.ablation["values"]) == [64, 8]
+
+
+def test_a_file_with_an_open_choice_does_not_run(call, tmp_path, monkeypatch, capsys):
+    text = markdown(Ablated_Part="head selection", Action="REMOVE", Metrics="accuracy")
+    (tmp_path / "plan.md").write_text(text)
+    assert call("plan.md")[0] == 1
+    monkeypatch.setattr(sys, "argv", ["ablate"])
+    assert run(["--config-dir", "plan", "+ablation=plan-selection"]) == 2
+    assert "ablation.values is None" in capsys.readouterr().err
+    assert not (tmp_path / "outputs").exists()
 
 
 HOSTILE = [

@@ -112,7 +112,7 @@ def _ablation(outcome: Outcome, draft: Draft, plan: Plan, seeds: object) -> list
         f"  name: {outcome.name}",
         f"  question: {_quoted(question)}",
         f"  key: {draft.key}",
-        f"  values: {_plain(list(draft.values))}",
+        _values(draft),
         *_doubts(draft.doubts),
         *([f"  {_comment(draft.note)}"] if draft.note else []),
     ]
@@ -131,6 +131,12 @@ def _ablation(outcome: Outcome, draft: Draft, plan: Plan, seeds: object) -> list
         f"  cost: {n_runs} runs",
         "  value: null",
     ]
+
+
+def _values(draft: Draft) -> str:
+    """Write the values; a single one is nothing to compare, and `ablate run` refuses the file until there are more."""
+    values = _plain(list(draft.values))
+    return f"  values: {values}" if len(draft.values) > 1 else f"  # values: {values} and others"
 
 
 def _source(planned: PlannedAblation, plan: Plan) -> str:
