@@ -18,11 +18,13 @@ LAYERS = (
     "methods",
     "evaluation",
     "models",
+    "report",
     "results",
     "telemetry",
     "world",
     "data",
     "config",
+    "statistics",
 )
 
 
