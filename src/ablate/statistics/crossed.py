@@ -14,8 +14,10 @@ from scipy import stats
 from ablate.statistics.estimate import Estimate, two_sided
 
 Floats = NDArray[np.float64]
+# Nothing varies, so that there is no standard error: all of n items point one way by chance with 2^(1 - n).
+SIGN = "sign test: the same difference in every item"
 # A variance of fractions up to here is a rounding error.
-_NOTHING = 1e-20
+NOTHING = 1e-20
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def crossed_test(parts: Components) -> tuple[Floats, Floats, Floats]:
     variance = np.where(conservative, cautious[0], plain[0])
     df = np.where(conservative, cautious[1], plain[1])
     with np.errstate(invalid="ignore", divide="ignore"):
-        se = np.where(variance > _NOTHING, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+        se = np.where(variance > NOTHING, np.sqrt(np.maximum(variance, 0.0)), np.nan)
         return se, df, np.asarray(2 * stats.t.sf(np.abs(parts.difference) / se, df))
 
 
@@ -146,9 +148,8 @@ def crossed(parts: Components) -> Estimate:
     difference = float(parts.difference)
     se, df, _ = (float(one) for one in crossed_test(parts))
     if np.isnan(se):
-        return Estimate(
-            difference, None, np.inf, None, "none: every item gives the same difference"
-        )
+        n = sum(parts.n_units)
+        return Estimate(difference, None, np.inf, 1.0 if difference == 0 else 2.0 ** (1 - n), SIGN)
     notes = []
     if parts.n_seeds == 2:
         notes.append("two seeds: the conservative form, which still raises up to 9 % false alarms")

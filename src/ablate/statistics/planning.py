@@ -52,8 +52,8 @@ def needed_seeds(differences: Floats, margin: float | None) -> int | None:
         differences: Value minus baseline, `[seeds]`, not all equal.
         margin: The user's margin of equivalence, if there is one.
     """
-    seeds = np.arange(len(differences) + 1, _MOST_SEEDS + 1)
-    se = np.asarray(float(differences.std(ddof=1)) / np.sqrt(seeds), dtype=np.float64)
+    seeds = np.arange(len(differences) + 1, _MOST_SEEDS + 1).astype(np.float64)
+    se = float(differences.std(ddof=1)) / np.sqrt(seeds)
     decided = _is_decided(abs(float(differences.mean())), se, seeds - 1.0, margin)
     return int(seeds[np.argmax(decided)]) if decided.any() else None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from ablate.statistics.crossed import Floats, Stratum
+from ablate.statistics.crossed import NOTHING, SIGN, Floats, Stratum
 from ablate.statistics.estimate import Estimate, two_sided
 
 SEED_NOISE_UNKNOWN = "one seed: seed noise unknown"
@@ -64,9 +64,10 @@ def _over_items(strata: Sequence[Stratum]) -> Estimate:
         squares += variances[-1] ** 2 / (n - 1)
     variance = math.fsum(variances)
     notes = (SEED_NOISE_UNKNOWN,)
-    if not variance > 0:
-        name = "none: every item gives the same difference"
-        return Estimate(difference, None, math.inf, None, name, notes)
+    if variance <= NOTHING:
+        n = sum(stratum.units.shape[-1] for stratum in strata)
+        p = 1.0 if difference == 0 else 2.0 ** (1 - n)
+        return Estimate(difference, None, math.inf, p, SIGN, notes)
     se, df = math.sqrt(variance), variance**2 / squares
     return Estimate(difference, se, df, two_sided(difference, se, df), "t over items", notes)
 
