@@ -51,9 +51,13 @@ class Comparison:
         p_holm: The same, corrected by Holm over the values of this metric and setting.
         smallest_shown: The smallest difference that could have been shown, with power 0.8.
         margin: The margin of equivalence: the user's, else `smallest_shown`.
+        needed_seeds: Seeds in all that would decide what is undecided; None where none would, or nothing is.
+        needed_items: The same for items, at the seeds there are.
         test: Name of the test, in words; None where there was none.
-        verdict: `baseline`; `better` or `worse` where p_holm < 0.05 and the metric has a direction, else
-            `different`; `equivalent` within `margin`; `undecided`; `untested` where there is no p.
+        reason: Why there was none.
+        verdict: `baseline`; `better` or `worse` where p_holm < 0.05, or a count differs in the same way in every
+            seed, `different` where the metric has no direction; `equivalent` within `margin`, by two one-sided
+            tests corrected by Holm, or the same; `undecided`; `untested` where there is no test.
         sentence: The verdict as one sentence, plain text; its values may come from outside.
         notes: What weakens the verdict, one sentence each: common seeds alone, a conservative form, chosen tasks.
     """
@@ -73,7 +77,10 @@ class Comparison:
     p_holm: float | None = None
     smallest_shown: float | None = None
     margin: float | None = None
+    needed_seeds: int | None = None
+    needed_items: int | None = None
     test: str | None = None
+    reason: str | None = None
     verdict: Verdict = "untested"
     sentence: str = ""
     notes: tuple[str, ...] = ()

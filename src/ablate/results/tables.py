@@ -141,7 +141,7 @@ def read_runs(sweep_folder: Path) -> SweepRuns:
             continue
         if record is not None and not (record.status == "interrupted" and folder.is_at_work()):
             records.append(record)
-    return SweepRuns(sorted(records, key=_order), damaged)
+    return SweepRuns(sorted(records, key=record_order), damaged)
 
 
 def as_text_cell(text: str) -> str:
@@ -164,7 +164,7 @@ def _details(
     )
 
 
-def _order(record: RunRecord) -> tuple[str, bool, float, str, int, str]:
+def record_order(record: RunRecord) -> tuple[str, bool, float, str, int, str]:
     """Sort numbers as numbers and words as words."""
     value = record.row.get("value")
     is_word = not isinstance(value, int | float)

@@ -57,9 +57,7 @@ def _over_items(strata: Sequence[Stratum]) -> Estimate:
         n = len(units)
         difference += stratum.weight * float(units.mean())
         if n < 2:
-            return Estimate(
-                difference, None, math.inf, None, "none: one item", (SEED_NOISE_UNKNOWN,)
-            )
+            return Estimate(difference, None, math.inf, None, "one item", (SEED_NOISE_UNKNOWN,))
         variances.append(stratum.weight**2 * float(units.var(ddof=1)) / n)
         squares += variances[-1] ** 2 / (n - 1)
     variance = math.fsum(variances)
@@ -81,10 +79,10 @@ def over_seeds(differences: Floats) -> Estimate:
     mean = float(differences.mean())
     n = len(differences)
     if n < 2:
-        return Estimate(mean, None, math.inf, None, "none: one seed", (SEED_NOISE_UNKNOWN,))
+        return Estimate(mean, None, math.inf, None, "one seed", (SEED_NOISE_UNKNOWN,))
     scale = max(float(np.abs(differences).max()), np.finfo(float).tiny)
     if float(np.ptp(differences)) <= 1e-12 * scale:
-        return Estimate(mean, None, math.inf, None, "none: every seed gives the same difference")
+        return Estimate(mean, None, math.inf, None, "every seed gives the same difference")
     result = stats.ttest_1samp(differences, 0.0)
     se = float(differences.std(ddof=1)) / math.sqrt(n)
     return Estimate(mean, se, n - 1, float(result.pvalue), "paired t over seeds")
