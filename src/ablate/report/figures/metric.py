@@ -1,0 +1,165 @@
+"""A metric against the ablation's values: means, every seed, the interval of the difference, the baseline."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from ablate.report.figures.scale import ValueScale, scale_of
+from ablate.report.figures.scale import name_of as value_name
+from ablate.report.figures.series import (
+    Series,
+    key_words,
+    measured,
+    series_of,
+    words_of_configuration,
+)
+from ablate.report.figures.style import (
+    CYCLE,
+    MARKERS,
+    QUIET,
+    column_figure,
+    footnote,
+    name_ticks,
+    short,
+)
+from ablate.report.figures.ticks import metric_ticks
+from ablate.report.figures.words import words_of
+from ablate.report.verdict import AblationReport
+
+_MOST_ROWS = 40
+_ROW_INCHES = 0.2
+
+
+def draw_metric(ablation: AblationReport, metric: str) -> Figure | None:
+    """Draw a metric against the ablation's values.
+
+    Numbers lie along the horizontal axis, logarithmic where they are powers of two or span a wide
+    range. Anything else has a row each, so that names stay readable.
+
+    Args:
+        ablation: What was compared.
+        metric: Column of results.csv.
+
+    Returns:
+        None where there is nothing to compare.
+    """
+    series = series_of(ablation, metric)
+    if sum(len(one.comparisons) for one in series) < 2:
+        return None
+    scale = scale_of(ablation.values) if ablation.key is not None else None
+    if scale is not None and scale.is_number and len(series) <= len(CYCLE):
+        return _along_numbers(ablation, metric, series, scale)
+    return _in_rows(ablation, metric, series)
+
+
+def _along_numbers(
+    ablation: AblationReport, metric: str, series: Sequence[Series], scale: ValueScale
+) -> Figure:
+    figure, axes = column_figure()
+    step = scale.step()
+    for number, one in enumerate(series):
+        colour, marker = CYCLE[number], MARKERS[number]
+        # Lines of several settings stand beside each other.
+        shift = (number - (len(series) - 1) / 2) * min(0.16, 0.5 / len(series)) * step
+        places = [scale.place(comparison.value) + shift for comparison in one.comparisons]
+        means = [comparison.mean for comparison in one.comparisons]
+        if one.baseline is not None and one.baseline.mean is not None:
+            axes.axhline(
+                one.baseline.mean,
+                color=colour if one.name else QUIET,
+                linewidth=0.8,
+                linestyle=(0, (4, 3)),
+            )
+        axes.plot(places, means, color=colour, alpha=0.45, linewidth=1, zorder=2)
+        for place, comparison in zip(places, one.comparisons, strict=True):
+            seeds = measured(comparison.per_seed)
+            beside = [place - 0.13 * step / max(1, len(series) / 2)] * len(seeds)
+            axes.scatter(
+                beside, seeds, s=7, facecolors="none", edgecolors=colour, linewidths=0.6, zorder=3
+            )
+            interval = one.interval(comparison)
+            if interval is not None:
+                axes.vlines(place, *interval, color=colour, linewidth=1.4, zorder=3)
+            hollow = comparison.is_baseline
+            axes.scatter(
+                [place],
+                [comparison.mean],
+                s=26,
+                marker=marker,
+                facecolors="white" if hollow else colour,
+                edgecolors=colour,
+                linewidths=1.2,
+                zorder=4,
+                label=short(one.name) if comparison is one.comparisons[-1] and one.name else None,
+            )
+    named = scale.named()
+    name_ticks(
+        axes, "x", [scale.place(value) for value in named], [value_name(value) for value in named]
+    )
+    axes.set_xlabel(short(key_words(ablation.key), 40))
+    axes.set_ylabel(words_of(metric))
+    metric_ticks(axes, "y", metric)
+    axes.grid(visible=False, axis="x")
+    if len(series) > 1:
+        figure.legend(loc="outside upper left", ncols=2, handletextpad=0.3, columnspacing=1)
+    _explain(figure, series)
+    return figure
+
+
+def _in_rows(ablation: AblationReport, metric: str, series: Sequence[Series]) -> Figure:
+    rows = [(one, comparison) for one in series for comparison in one.comparisons]
+    n_left_out = max(0, len(rows) - _MOST_ROWS)
+    rows = rows[:_MOST_ROWS]
+    figure, axes = column_figure(0.75 + _ROW_INCHES * len(rows) + 0.15 * bool(n_left_out))
+    baselines = {one.baseline.mean for one in series if one.baseline is not None}
+    if len(baselines) == 1 and None not in baselines:
+        axes.axvline(
+            min(measured(list(baselines))), color=QUIET, linewidth=0.8, linestyle=(0, (4, 3))
+        )
+    for row, (one, comparison) in enumerate(rows):
+        interval = one.interval(comparison)
+        if interval is not None:
+            axes.hlines(row, *interval, color=CYCLE[0], linewidth=1.4, zorder=3)
+        seeds = measured(comparison.per_seed)
+        axes.scatter(
+            seeds,
+            [row - 0.22] * len(seeds),
+            s=7,
+            facecolors="none",
+            edgecolors=CYCLE[0],
+            linewidths=0.6,
+            zorder=3,
+        )
+        face = "white" if comparison.is_baseline else CYCLE[0]
+        axes.scatter(
+            [comparison.mean],
+            [row],
+            s=26,
+            facecolors=face,
+            edgecolors=CYCLE[0],
+            linewidths=1.2,
+            zorder=4,
+        )
+    names = [short(words_of_configuration(one.configuration, ablation.key), 30) for _, one in rows]
+    name_ticks(axes, "y", range(len(rows)), names)
+    axes.set_ylim(len(rows) - 0.5, -0.6)
+    axes.set_xlabel(words_of(metric))
+    metric_ticks(axes, "x", metric)
+    axes.grid(visible=False, axis="y")
+    if n_left_out:
+        axes.set_title(
+            f"the first {len(rows)} of {len(rows) + n_left_out} configurations", loc="left"
+        )
+    _explain(figure, series)
+    return figure
+
+
+def _explain(figure: Figure, series: Sequence[Series]) -> None:
+    """Say below the picture what its marks are."""
+    words = ["small rings: single seeds"]
+    if any(one.baseline is not None for one in series):
+        words.append("dashed, hollow: the baseline")
+    lines = ["; ".join(words)]
+    if any(one.interval(c) is not None for one in series for c in one.comparisons):
+        lines.append("bars: 95 % interval of the difference to the baseline")
+    footnote(figure, *lines)
