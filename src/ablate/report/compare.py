@@ -132,7 +132,8 @@ def _compared(
             elif base_runs is None:
                 result = Tested(None, no_base)
             else:
-                result = tested(metric, own, base_runs, stable, margins.get(metric))
+                margin, n_values = margins.get(metric), len(context) - 1
+                result = tested(metric, own, base_runs, stable, margin, n_values)
             found[metric].append((summary, result))
     return [one for metric in metrics for one in _decided(found[metric], margins, baseline)]
 

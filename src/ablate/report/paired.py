@@ -10,12 +10,13 @@ from ablate.report.items import Scores, UnusableItemsError
 from ablate.report.terms import WITH_ITEMS, Term, check_sum, chosen_by_runs, terms_of
 from ablate.results.columns import METRICS
 from ablate.results.record import RunRecord
-from ablate.statistics.crossed import Stratum, components, crossed
+from ablate.statistics.crossed import Floats, Stratum, components, crossed
 from ablate.statistics.estimate import Estimate
-from ablate.statistics.planning import Needed, needed, needed_seeds
+from ablate.statistics.planning import Goal, Needed, needed, needed_seeds
 from ablate.statistics.single import one_seed, over_seeds
 
-CHOSEN = "rests on tasks that were chosen by the runs it compares"
+_NO_BASE = "the baseline has no such number"
+_CHOSEN = "rests on tasks that were chosen by the runs it compares"
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def tested(
     base: Mapping[int, Run],
     stable_tasks: pd.DataFrame,
     margin: float | None,
+    n_values: int,
 ) -> Tested:
     """Compare two configurations over the seeds that both have.
 
@@ -69,22 +71,25 @@ def tested(
         base: The baseline's runs by seed.
         stable_tasks: Rows of stable_tasks.csv of the ablation.
         margin: The user's margin of equivalence, if there is one.
+        n_values: Values that are compared with the baseline, this one among them.
     """
+    goal = Goal(margin, n_values)
     seeds = [
         seed
         for seed in sorted(value.keys() & base.keys())
         if value[seed].numbers[metric] is not None and base[seed].numbers[metric] is not None
     ]
     if not seeds:
-        return Tested(None, "no seed in common with the baseline")
+        measured = any(run.numbers[metric] is not None for run in base.values())
+        return Tested(None, "no seed in common with the baseline" if measured else _NO_BASE)
     pairs = [(value[seed], base[seed]) for seed in seeds]
     differences = np.array([float(v.numbers[metric]) - float(b.numbers[metric]) for v, b in pairs])  # type: ignore[arg-type]
     if metric not in WITH_ITEMS:
-        found = _of_seeds(metric, differences, margin)
+        found = _of_seeds(metric, differences, goal)
     else:
         try:
             strata = _strata(metric, pairs, stable_tasks)
-            found = _of_items(strata, margin)
+            found = _of_items(strata, goal)
         except UnusableItemsError as error:
             mean = Estimate(float(differences.mean()), None, np.inf, None, "none")
             found = Tested(mean, str(error))
@@ -92,22 +97,22 @@ def tested(
     if len(seeds) < max(len(value), len(base)):
         notes.append(f"over the {len(seeds)} seeds that both have")
     if chosen_by_runs(metric, stable_tasks):
-        notes.append(CHOSEN)
+        notes.append(_CHOSEN)
     if found.estimate is None or not notes:
         return found
     return Tested(**{**vars(found), "estimate": found.estimate.noted(*notes)})
 
 
-def _of_seeds(metric: str, differences: np.ndarray, margin: float | None) -> Tested:
+def _of_seeds(metric: str, differences: Floats, goal: Goal) -> Tested:
     estimate = over_seeds(differences)
     if estimate.se is not None:
-        seeds = needed_seeds(differences, margin)
+        seeds = needed_seeds(differences, goal)
         return Tested(estimate, needed=Needed(seeds, None))
     is_exact = METRICS[metric].is_exact and not np.ptp(differences)
     return Tested(estimate, None if is_exact else estimate.test, is_exact=is_exact)
 
 
-def _of_items(strata: Sequence[Stratum], margin: float | None) -> Tested:
+def _of_items(strata: Sequence[Stratum], goal: Goal) -> Tested:
     n_items = sum(len(stratum.clusters) for stratum in strata)
     n_clusters = sum(int(stratum.clusters.max()) + 1 for stratum in strata)
     n_seeds = strata[0].differences.shape[0]
@@ -120,8 +125,8 @@ def _of_items(strata: Sequence[Stratum], margin: float | None) -> Tested:
         raise UnusableItemsError("a task has a single item")
     parts = components(strata)
     estimate = crossed(parts)
-    plan = None if estimate.se is None else needed(parts, n_items, margin)
-    return Tested(estimate, None, n_items, n_clusters, plan)
+    sizes = None if estimate.se is None else needed(parts, n_items, goal)
+    return Tested(estimate, None, n_items, n_clusters, sizes)
 
 
 def _strata(

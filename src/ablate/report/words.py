@@ -17,53 +17,60 @@ _ORDER: tuple[Verdict, ...] = (
 
 
 def sentence(one: Comparison, baseline: Cell) -> str:
-    """Return the verdict of one comparison as a sentence.
+    """Return the verdict of one comparison as a sentence, and what weakens it.
 
     Args:
         one: The comparison, its verdict known.
         baseline: The ablation's baseline value.
     """
+    return ". ".join([_verdict(one, baseline), *(_capital(note) for note in one.notes)]) + "."
+
+
+def _verdict(one: Comparison, baseline: Cell) -> str:
     what = f"{one.metric} of {name_of(one)}"
     if one.verdict == "baseline":
-        return f"{what} is the baseline: {number(one.metric, one.mean)}, mean of {_seeds(one.n_seeds)}."
+        mean = number(one.metric, one.mean) or "not measured"
+        return f"{what} is the baseline: {mean}, mean of {_seeds(one.n_seeds)}"
     if one.verdict == "untested":
-        return f"{what} is not tested against the baseline: {one.reason}."
+        return f"{what} is not tested: {one.reason}"
     against = f"that of the baseline {shown(baseline)}"
     difference = number(one.metric, one.difference, signed=True)
     if one.p is None:
-        if not one.difference:
-            return f"{what} is {against}, in every seed."
-        return f"{what} is {one.verdict}: {difference} in every seed."
-    facts = [f"p = {p_value(one.p_holm)} after Holm".replace("= <", "<")]
+        verb = "equals" if not one.difference else f"is {_than(one.verdict)}"
+        how_much = f", {difference}" if one.difference else ""
+        return f"{what} {verb} {against}{how_much} in every seed"
+    facts = [f"p {_equals(p_value(one.p_holm))} after Holm"]
     if one.low is not None:
         facts.insert(0, f"95 % interval {interval(one)}")
     found = f"{difference} ({', '.join(facts)})"
     if one.holds:
         is_small = one.margin != one.smallest_shown and _is_within(one)
         within = f"; it is within the margin of {_margin(one)}" if is_small else ""
-        return f"{what} is {one.verdict} than {against}: {found}{within}.".replace(
-            "different than", "different from"
-        )
+        return f"{what} is {_than(one.verdict)} {against}: {found}{within}"
     if one.verdict == "equivalent":
         if one.low is None:
-            return f"{what} is {against}, in every item."
-        return f"{what} is equivalent to {against} within {_margin(one)}: {found}."
-    return f"{what} may or may not differ from {against}: {found}; {plan(one)}."
+            return f"{what} equals {against} in every item"
+        return f"{what} is equivalent to {against} within {_margin(one)}: {found}"
+    return f"{what} against {against} is undecided: {found}; {plan(one)}"
 
 
 def plan(one: Comparison) -> str:
     """Say what would decide an undecided comparison."""
-    seeds = None if one.needed_seeds is None else f"about {one.needed_seeds} seeds"
-    items = None if one.needed_items is None else f"about {one.needed_items:,} items"
-    if one.n_seeds < 2:
-        return "one seed: seed noise unknown, at least 3 seeds would say more"
-    if seeds and items:
-        return f"{seeds} or {items} would decide it"
-    if seeds or items:
-        other = "items" if seeds else "seeds"
-        alone = f"; more {other} alone would not" if one.n_clusters else ""
-        return f"{seeds or items} would decide it{alone}"
-    return "a thousandfold of seeds or items would not decide it, each alone"
+    sizes = _sizes(one)
+    if not sizes:
+        if one.n_seeds < 2:
+            return "3 seeds or more would say more"
+        return "a thousandfold of seeds or items would not decide it, each alone"
+    alone = ""
+    if one.n_clusters and (one.needed_seeds is None or one.needed_items is None):
+        alone = f"; more {'items' if one.needed_seeds else 'seeds'} alone would not"
+    return f"about {sizes} would decide it{alone}"
+
+
+def _sizes(one: Comparison) -> str:
+    seeds = f"{one.needed_seeds:,} seeds" if one.needed_seeds else None
+    items = f"{one.needed_items:,} items" if one.needed_items else None
+    return " or ".join(filter(None, (seeds, items)))
 
 
 def answer(report: AblationReport) -> Iterator[str]:
@@ -77,7 +84,27 @@ def answer(report: AblationReport) -> Iterator[str]:
             for verdict in _ORDER
             if (part := _group(verdict, [one for one in compared if one.verdict == verdict]))
         ]
-        yield f"{metric}, against {report.key}={shown(report.baseline)}: {'; '.join(parts)}."
+        notes = "".join(f" {_capital(note)}." for note in _shared_notes(compared))
+        yield f"{metric}, against {report.key}={shown(report.baseline)}: {'; '.join(parts)}.{notes}"
+
+
+def _shared_notes(compared: Sequence[Comparison]) -> list[str]:
+    """Return what weakens the verdicts of a metric, with the values where it is not all of them."""
+    tested = [one for one in compared if one.verdict != "untested"]
+    notes = dict.fromkeys(note for one in tested for note in one.notes)
+    found = []
+    for note in notes:
+        those = [name_of(one) for one in tested if note in one.notes]
+        found.append(note if len(those) == len(tested) else f"{', '.join(those)}: {note}")
+    return found
+
+
+def _than(verdict: Verdict) -> str:
+    return "different from" if verdict == "different" else f"{verdict} than"
+
+
+def _equals(p: str) -> str:
+    return p if p.startswith("<") else f"= {p}"
 
 
 def _group(verdict: Verdict, those: Sequence[Comparison]) -> str:
@@ -96,9 +123,13 @@ def _group(verdict: Verdict, those: Sequence[Comparison]) -> str:
         )
     details = [number(one.metric, one.difference, signed=True) for one in those]
     if verdict == "undecided":
-        details = [f"{text}: {plan(one)}" for text, one in zip(details, those, strict=True)]
+        details = [
+            ", ".join(filter(None, (text, _sizes(one))))
+            for text, one in zip(details, those, strict=True)
+        ]
     named = [f"{name_of(one)} ({text})" for one, text in zip(those, details, strict=True)]
-    return f"{verdict} {', '.join(named)}"
+    by_what = " (with what would decide it)" if any(_sizes(one) for one in those) else ""
+    return f"{verdict}{by_what} {', '.join(named)}"
 
 
 def _is_within(one: Comparison) -> bool:
@@ -117,3 +148,7 @@ def _margin(one: Comparison) -> str:
 
 def _seeds(n: int) -> str:
     return "1 seed" if n == 1 else f"{n} seeds"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

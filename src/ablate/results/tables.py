@@ -187,9 +187,14 @@ def _write_if_any(table: pd.DataFrame, path: Path) -> None:
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a CSV file whole; integers stay integers where some cells are empty."""
+    with replacing(path) as temporary:
+        safe_table(table).to_csv(temporary, index=False)
+
+
+def safe_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts and column names stay what they are, in pandas and in a spreadsheet."""
     safe = table.convert_dtypes().map(
         lambda cell: as_text_cell(cell) if isinstance(cell, str) else cell
     )
     safe.columns = [as_text_cell(str(column)) for column in safe.columns]
-    with replacing(path) as temporary:
-        safe.convert_dtypes().to_csv(temporary, index=False)
+    return safe.convert_dtypes()
