@@ -112,11 +112,10 @@ def _compared(
 ) -> list[Comparison]:
     """Compare the configurations of one setting with their baseline, if they have one."""
     base = next((one for one in context if one.is_baseline), None)
-    no_base = (
-        "there is no baseline"
-        if baseline is None
-        else f"the baseline {shown(baseline)} has no run of its own"
-    )
+    of_settings = " with these settings" if context[0].settings else ""
+    no_base = f"the baseline {shown(baseline)} has no finished run{of_settings}"
+    if baseline is None:
+        no_base = "there is no baseline"
     base_runs = None if base is None else runs.of(base)
     found: dict[str, list[tuple[Comparison, Tested]]] = {metric: [] for metric in metrics}
     for configuration in context:

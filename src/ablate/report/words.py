@@ -85,7 +85,7 @@ def answer(report: AblationReport) -> Iterator[str]:
             if (part := _group(verdict, [one for one in compared if one.verdict == verdict]))
         ]
         notes = "".join(f" {_capital(note)}." for note in _shared_notes(compared))
-        yield f"{metric}, against {report.key}={shown(report.baseline)}: {'; '.join(parts)}.{notes}"
+        yield f"{metric} against {report.key}={shown(report.baseline)} is {'; '.join(parts)}.{notes}"
 
 
 def _shared_notes(compared: Sequence[Comparison]) -> list[str]:
@@ -114,11 +114,11 @@ def _group(verdict: Verdict, those: Sequence[Comparison]) -> str:
     if verdict == "equivalent":
         margins = [one.margin for one in those if one.margin is not None and one.low is not None]
         within = f" within {number(those[0].metric, max(margins))}" if margins else ""
-        return f"equivalent{within} {', '.join(name_of(one) for one in those)}"
+        return f"equivalent{within}: {', '.join(name_of(one) for one in those)}"
     if verdict == "untested":
         reasons = {one.reason: None for one in those}
         return "; ".join(
-            f"not tested {', '.join(name_of(one) for one in those if one.reason == reason)} ({reason})"
+            f"not tested: {', '.join(name_of(one) for one in those if one.reason == reason)} ({reason})"
             for reason in reasons
         )
     details = [number(one.metric, one.difference, signed=True) for one in those]
@@ -128,8 +128,8 @@ def _group(verdict: Verdict, those: Sequence[Comparison]) -> str:
             for text, one in zip(details, those, strict=True)
         ]
     named = [f"{name_of(one)} ({text})" for one, text in zip(those, details, strict=True)]
-    by_what = " (with what would decide it)" if any(_sizes(one) for one in those) else ""
-    return f"{verdict}{by_what} {', '.join(named)}"
+    by_what = ", and what would decide it" if any(_sizes(one) for one in those) else ""
+    return f"{verdict}{by_what}: {', '.join(named)}"
 
 
 def _is_within(one: Comparison) -> bool:

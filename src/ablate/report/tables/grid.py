@@ -103,9 +103,16 @@ def _row(label: str | None, one: Comparison, settings: Sequence[str]) -> Row:
         number(one.metric, one.difference, signed=True) if is_tested else "",
         interval(one),
         p_value(one.p_holm) if is_tested else "",
-        one.verdict,
+        _verdict(one),
     )
     return Row(cells, one.verdict)
+
+
+def _verdict(one: Comparison) -> str:
+    """Return the verdict; equivalence says within what, as an experiment with much noise has a wide margin."""
+    if one.verdict == "equivalent" and one.low is not None:
+        return f"equivalent within {number(one.metric, one.margin)}"
+    return one.verdict
 
 
 def _plain(

@@ -39,11 +39,14 @@ def display(renderable: RenderableType) -> None:
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def rendered(report: Report) -> Group:
-    """Return the tables and verdicts of all ablations of a report."""
+def rendered(report: Report, with_words: bool = True) -> Group:
+    """Return the tables of all ablations of a report, and the verdicts in words."""
     parts: list[RenderableType] = []
     for ablation in report.ablations:
-        parts += [Text(""), *_ablation(ablation)]
+        parts += [Text(""), *_tables(ablation)]
+        if with_words:
+            parts += [Text(printable(line)) for line in ablation.answer]
+            parts += [Text(printable(line), style="dim") for line in ablation.notes]
     return Group(*parts)
 
 
@@ -69,13 +72,9 @@ def table(grid: Grid) -> Table:
     return shown
 
 
-def _ablation(ablation: AblationReport) -> Iterator[RenderableType]:
+def _tables(ablation: AblationReport) -> Iterator[RenderableType]:
     grid = grid_of([(None, ablation)])
     if grid.name is not None:
         yield Text(printable(f"{grid.name}: {grid.question or ''}".rstrip(": ")), style="bold")
     yield table(grid)
     yield Text(grid.legend, style="dim")
-    for line in ablation.answer:
-        yield Text(printable(line))
-    for line in ablation.notes:
-        yield Text(printable(line), style="dim")
