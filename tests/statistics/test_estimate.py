@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from ablate.statistics.crossed import Components, Stratum, components, crossed_test
 from ablate.statistics.estimate import Estimate, holm
@@ -15,6 +16,11 @@ def test_holm_worked_by_hand():
     """0.01 * 4, 0.02 * 3, then never below: 0.03 * 2 = 0.06, 0.04 becomes 0.06."""
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([]) == []
+
+
+def test_holm_is_that_of_statsmodels():
+    p_values = np.random.default_rng(0).random(40) ** 4
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
 
 
 def test_two_one_sided_tests_worked_by_hand():

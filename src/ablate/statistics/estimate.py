@@ -1,7 +1,9 @@
 """What a test says of one difference: its interval, its p, what it could have shown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from scipy import stats
 
 ALPHA = 0.05
@@ -68,8 +70,14 @@ def two_sided(difference: float, se: float, df: float) -> float:
     return float(2 * stats.t.sf(abs(difference) / se, df))
 
 
-def holm(p_values: list[float]) -> list[float]:
-    """Correct p values for their number by Holm's method, in the given order."""
-    from statsmodels.stats.multitest import multipletests
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p values for their number by Holm's method, in the given order.
 
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
+    statsmodels' `multipletests` gives the same, and collects garbage at every call: 0.1 s beside a model.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(steps, 1.0)
+    return [float(one) for one in corrected]
