@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablate.report.figures.series import by_settings, words_of_configuration
+from ablate.report.figures.series import by_settings, names_of
 from ablate.report.figures.style import (
     CYCLE,
     MARKERS,
@@ -72,13 +72,14 @@ def task_differences(ablation: AblationReport, loaded: Loaded) -> list[TaskDiffe
         loaded: Where the runs are.
     """
     records = {str(record.row["run_id"]): record for record in loaded.records}
-    differences = []
+    names = names_of(ablation)
+    differences: list[TaskDifference] = []
     for configurations in by_settings(ablation):
         base = next((one for one in configurations if one.is_baseline), None)
         base_runs = None if base is None else dict(_scores_by_seed(base, loaded, records))
         for one in configurations:
             if one is not base:
-                name = words_of_configuration(one, ablation.key)
+                name = names[one.run_ids]
                 runs = dict(_scores_by_seed(one, loaded, records, base_runs))
                 differences += _by_task(one, name, runs, base_runs, records[one.run_ids[0]])
     return differences
@@ -206,7 +207,7 @@ def draw_forest(differences: Sequence[TaskDifference], against: str) -> Figure |
     if len(names) > 1:
         figure.legend(
             loc="outside upper left",
-            ncols=3,
+            ncols=2 if max(map(len, names)) > 9 else 3,
             handletextpad=0.1,
             columnspacing=0.8,
             borderaxespad=0.2,

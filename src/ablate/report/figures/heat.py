@@ -85,16 +85,16 @@ def draw_heat(ablation: AblationReport, metric: str, grid: Grid) -> Figure | Non
     """Draw the mean of a metric in every cell of a grid.
 
     Returns:
-        None where fewer than two cells were measured.
+        None where no two cells differ.
     """
-    mean_of = {one.configuration: one.mean for one in ablation.of(metric)}
+    mean_of = {one.configuration.run_ids: one.mean for one in ablation.of(metric)}
     means = np.full((len(grid.row_levels), len(grid.column_levels)), np.nan)
     for row, one in enumerate(grid.row_levels):
         for column, other in enumerate(grid.column_levels):
             configuration = grid.cells.get((one, other))
-            mean = None if configuration is None else mean_of.get(configuration)
+            mean = None if configuration is None else mean_of.get(configuration.run_ids)
             means[row, column] = np.nan if mean is None else mean
-    if np.isfinite(means).sum() < 2:
+    if len(np.unique(means[np.isfinite(means)])) < 2:
         return None
     figure, axes = column_figure(0.95 + _ROW_INCHES * len(grid.row_levels))
     low, high = float(np.nanmin(means)), float(np.nanmax(means))

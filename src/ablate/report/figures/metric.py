@@ -10,8 +10,8 @@ from ablate.report.figures.series import (
     Series,
     key_words,
     measured,
+    names_of,
     series_of,
-    words_of_configuration,
 )
 from ablate.report.figures.style import (
     CYCLE,
@@ -44,7 +44,8 @@ def draw_metric(ablation: AblationReport, metric: str) -> Figure | None:
         None where there is nothing to compare.
     """
     series = series_of(ablation, metric)
-    if sum(len(one.comparisons) for one in series) < 2:
+    numbers = {n for one in series for c in one.comparisons for n in (c.mean, *c.per_seed)}
+    if sum(len(one.comparisons) for one in series) < 2 or len(numbers - {None}) < 2:
         return None
     scale = scale_of(ablation.values) if ablation.key is not None else None
     if scale is not None and scale.is_number and len(series) <= len(CYCLE):
@@ -62,7 +63,7 @@ def _along_numbers(
         # Lines of several settings stand beside each other.
         shift = (number - (len(series) - 1) / 2) * min(0.16, 0.5 / len(series)) * step
         places = [scale.place(comparison.value) + shift for comparison in one.comparisons]
-        means = [comparison.mean for comparison in one.comparisons]
+        means = measured([comparison.mean for comparison in one.comparisons])
         if one.baseline is not None and one.baseline.mean is not None:
             axes.axhline(
                 one.baseline.mean,
@@ -83,7 +84,7 @@ def _along_numbers(
             hollow = comparison.is_baseline
             axes.scatter(
                 [place],
-                [comparison.mean],
+                measured([comparison.mean]),
                 s=26,
                 marker=marker,
                 facecolors="white" if hollow else colour,
@@ -132,7 +133,7 @@ def _in_rows(ablation: AblationReport, metric: str, series: Sequence[Series]) ->
         )
         face = "white" if comparison.is_baseline else CYCLE[0]
         axes.scatter(
-            [comparison.mean],
+            measured([comparison.mean]),
             [row],
             s=26,
             facecolors=face,
@@ -140,8 +141,9 @@ def _in_rows(ablation: AblationReport, metric: str, series: Sequence[Series]) ->
             linewidths=1.2,
             zorder=4,
         )
-    names = [short(words_of_configuration(one.configuration, ablation.key), 30) for _, one in rows]
-    name_ticks(axes, "y", range(len(rows)), names)
+    names = names_of(ablation)
+    labels = [short(names[one.configuration.run_ids], 30) for _, one in rows]
+    name_ticks(axes, "y", range(len(rows)), labels)
     axes.set_ylim(len(rows) - 0.5, -0.6)
     axes.set_xlabel(words_of(metric))
     metric_ticks(axes, "x", metric)

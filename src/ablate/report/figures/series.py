@@ -42,14 +42,15 @@ def series_of(ablation: AblationReport, metric: str) -> list[Series]:
     split: dict[str, list[Comparison]] = {}
     for one in ablation.of(metric):
         if one.mean is not None:
-            split.setdefault(settings_words(one.configuration), []).append(one)
+            split.setdefault(repr(one.settings), []).append(one)
+    telling = _telling(ablation, with_value=False)
     return [
         Series(
-            name if len(split) > 1 else "",
+            _words(found[0].configuration, telling) if len(split) > 1 else "",
             tuple(sorted(found, key=lambda one: order.get(name_of(one.value), len(order)))),
             next((one for one in found if one.is_baseline), None),
         )
-        for name, found in split.items()
+        for found in split.values()
     ]
 
 
@@ -57,23 +58,44 @@ def by_settings(ablation: AblationReport) -> list[list[Configuration]]:
     """Group an ablation's configurations by their settings: those that one baseline is for."""
     groups: dict[str, list[Configuration]] = {}
     for configuration in ablation.configurations:
-        groups.setdefault(settings_words(configuration), []).append(configuration)
+        groups.setdefault(repr(configuration.settings), []).append(configuration)
     return list(groups.values()) if ablation.key is not None else [list(ablation.configurations)]
 
 
-def settings_words(configuration: Configuration) -> str:
-    """Write the settings of a configuration besides the value: `method lora, rank 8`."""
+def names_of(ablation: AblationReport) -> dict[tuple[str, ...], str]:
+    """Name every configuration as shortly as tells them apart, by its run ids: the value, then settings."""
+    telling = _telling(ablation, with_value=True)
+    names = {}
+    for one in ablation.configurations:
+        value = name_of(one.value) if ablation.key is not None else ""
+        words = [word for word in (value, _words(one, telling)) if word]
+        names[one.run_ids] = ", ".join(words) or "all runs"
+    return names
+
+
+def _telling(ablation: AblationReport, with_value: bool) -> list[str]:
+    """Return the settings that tell configurations apart, in order and without those that follow others."""
+    given = with_value and ablation.key is not None
+    looks = [repr(one.value) if given else "" for one in ablation.configurations]
+    kept = []
+    for key in ablation.settings:
+        finer = [
+            f"{look}, {one.settings.get(key)!r}"
+            for look, one in zip(looks, ablation.configurations, strict=True)
+        ]
+        if len(set(finer)) > len(set(looks)):
+            kept.append(key)
+            looks = finer
+    return kept
+
+
+def _words(configuration: Configuration, keys: Sequence[str]) -> str:
+    """Write settings: numbers after their key, words alone: `lora, rank 8`."""
     return ", ".join(
-        f"{key.rsplit('.', 1)[-1]} {name_of(value)}"
-        for key, value in configuration.settings.items()
+        name_of(value) if isinstance(value, str) else f"{key_words(key)} {name_of(value)}"
+        for key in keys
+        for value in (configuration.settings.get(key),)
     )
-
-
-def words_of_configuration(configuration: Configuration, key: str | None) -> str:
-    """Write a configuration: the ablation's value, then the settings."""
-    parts = [] if key is None else [name_of(configuration.value)]
-    settings = settings_words(configuration)
-    return ", ".join([*parts, *([settings] if settings else [])]) or "all runs"
 
 
 def key_words(key: str | None) -> str:

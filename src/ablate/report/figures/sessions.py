@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ablate.report.figures.series import words_of_configuration
+from ablate.report.figures.series import names_of
 from ablate.report.figures.style import COLUMN_INCHES, INK, footnote, name_ticks, short
 from ablate.report.verdict import AblationReport
+from ablate.statistics.crossed import Floats
 
 _MOST_PANELS = 6
 _ACROSS = 2
@@ -34,9 +35,9 @@ class SessionCurves:
     """
 
     name: str
-    accuracy: np.ndarray
-    overall: np.ndarray
-    seeds: np.ndarray
+    accuracy: Floats
+    overall: Floats
+    seeds: Floats
 
 
 def session_curves(ablation: AblationReport, sessions: pd.DataFrame) -> list[SessionCurves]:
@@ -47,6 +48,7 @@ def session_curves(ablation: AblationReport, sessions: pd.DataFrame) -> list[Ses
         sessions: Rows of sessions.csv.
     """
     by_run = dict(iter(sessions.groupby("run_id", sort=False)))
+    names = names_of(ablation)
     curves = []
     for configuration in ablation.configurations:
         runs = [by_run[run_id] for run_id in configuration.run_ids if run_id in by_run]
@@ -62,7 +64,7 @@ def session_curves(ablation: AblationReport, sessions: pd.DataFrame) -> list[Ses
             weights[run][at] = rows["n"].to_numpy(float)
         # A number that lacks a session's classes would be another one: it stays empty.
         overall = (accuracy * weights).sum(axis=1) / weights.sum(axis=1).clip(min=1)
-        name = words_of_configuration(configuration, ablation.key)
+        name = names[configuration.run_ids]
         curves.append(SessionCurves(name, accuracy.mean(axis=0), overall.mean(axis=0), overall))
     return curves
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ COLUMN_INCHES = 3.3
 _DPI = 300
 _MOST_CHARACTERS = 24
 # Names are text, whatever they contain: `$` starts no formula. Fonts are embedded as outlines that stay text.
-_STYLE: dict[str, object] = {
+_STYLE: dict[Any, object] = {
     "text.parse_math": False,
     "text.usetex": False,
     "axes.formatter.use_mathtext": False,

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ablate.report.figures.labels import place_labels
-from ablate.report.figures.series import words_of_configuration
+from ablate.report.figures.series import names_of
 from ablate.report.figures.style import BLUE, INK, QUIET, column_figure, footnote, short
 from ablate.report.figures.ticks import cost_ticks, metric_ticks
 from ablate.report.figures.words import words_of
 from ablate.report.verdict import AblationReport, Configuration
+from ablate.statistics.crossed import Floats
 
 ADAPTATION_SECONDS = "adaptation_seconds"
 _COSTS = ("trainable_parameters", ADAPTATION_SECONDS, "peak_memory_bytes")
@@ -82,6 +84,7 @@ def marks_of(ablation: AblationReport, results: pd.DataFrame, what: Tradeoff) ->
         results: Rows of results.csv, indexed by run id.
         what: The quantities.
     """
+    names = names_of(ablation)
     found = []
     for configuration in ablation.configurations:
         rows = results.loc[list(configuration.run_ids)]
@@ -94,7 +97,7 @@ def marks_of(ablation: AblationReport, results: pd.DataFrame, what: Tradeoff) ->
     return [
         Mark(
             configuration,
-            words_of_configuration(configuration, ablation.key),
+            names[configuration.run_ids],
             float(mean[0]),
             float(mean[1]),
             tuple((float(x), float(y)) for x, y in pairs),
@@ -104,15 +107,16 @@ def marks_of(ablation: AblationReport, results: pd.DataFrame, what: Tradeoff) ->
     ]
 
 
-def _column(rows: pd.DataFrame, name: str) -> np.ndarray:
+def _column(rows: pd.DataFrame, name: str) -> Floats:
     if name != ADAPTATION_SECONDS:
-        return rows[name].to_numpy(dtype=float, na_value=np.nan)
-    train = rows["train_seconds"].to_numpy(dtype=float, na_value=np.nan)
+        return np.asarray(rows[name].to_numpy(dtype=float, na_value=np.nan))
+    train = np.asarray(rows["train_seconds"].to_numpy(dtype=float, na_value=np.nan))
     # A stage that never ran has no seconds.
-    return train + rows["importance_seconds"].fillna(0.0).to_numpy(dtype=float)
+    importance = rows["importance_seconds"].fillna(0.0).to_numpy(dtype=float)
+    return np.asarray(train + importance)
 
 
-def on_front(points: np.ndarray) -> np.ndarray:
+def on_front(points: Floats) -> NDArray[np.bool_]:
     """Tell which points no other point dominates.
 
     Args:
@@ -125,7 +129,7 @@ def on_front(points: np.ndarray) -> np.ndarray:
         return np.zeros(0, dtype=bool)
     at_least = (points[None] >= points[:, None]).all(axis=2)
     better = (points[None] > points[:, None]).any(axis=2)
-    return ~(at_least & better).any(axis=1)
+    return np.asarray(~np.any(at_least & better, axis=1))
 
 
 def draw_tradeoff(marks: Sequence[Mark], what: Tradeoff) -> Figure | None:
@@ -139,7 +143,14 @@ def draw_tradeoff(marks: Sequence[Mark], what: Tradeoff) -> Figure | None:
     figure, axes = column_figure(2.5)
     seeds = np.array([seed for mark in marks for seed in mark.seeds])
     axes.scatter(
-        *seeds.T, s=7, facecolors="none", edgecolors=QUIET, linewidths=0.5, alpha=0.7, zorder=2
+        seeds[:, 0],
+        seeds[:, 1],
+        s=7,
+        facecolors="none",
+        edgecolors=QUIET,
+        linewidths=0.5,
+        alpha=0.7,
+        zorder=2,
     )
     front = sorted((mark for mark in marks if mark.on_front), key=lambda mark: mark.x)
     axes.plot(

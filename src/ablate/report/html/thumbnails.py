@@ -16,8 +16,6 @@ from ablate.config.schema.tasks import ShapesTask
 from ablate.config.yaml_file import parse, read_text
 from ablate.data.decoding import read_rgb
 from ablate.data.image_files import below
-from ablate.world.source import ShapesSource
-from ablate.world.tasks import task_items
 
 _SIDE_PX = 112
 _DATA: TypeAdapter[FewShotData] = TypeAdapter(FewShotData)
@@ -91,12 +89,14 @@ def _values(content: object) -> Sequence[object]:
 
 
 def _images_of(config: FewShotData) -> Images:
+    # Imported where needed: the first two take a second to import, and scikit-learn is optional.
     match config:
         case ShapesData():
+            from ablate.world.source import ShapesSource
+
             source = ShapesSource(config.style, config.draw)
             return _by_id(source.ids, lambda row: source.images([row])[0])
         case DigitsData():
-            # scikit-learn is optional.
             from ablate.data.digits import load_digits
 
             digits = load_digits(config).test
@@ -115,6 +115,8 @@ def _by_id(ids: Sequence[str], draw: Callable[[int], Image.Image]) -> Images:
 
 
 def _of_scenes(task: str, config: ShapesTask) -> Images:
+    from ablate.world.tasks import task_items
+
     items, images = task_items(task, config)
     return _by_id([item.id for item in items], images.__getitem__)
 

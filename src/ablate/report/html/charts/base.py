@@ -1,0 +1,105 @@
+"""What every interactive picture has in common.
+
+Names from outside are data or titles, never part of an expression or of a field's name.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from ablate.report.figures.style import CYCLE, INK, QUIET, short
+from ablate.results.columns import METRICS
+
+Row = dict[str, str | int | float | bool | None]
+# Ink would not be seen on a dark page.
+COLOURS = tuple(QUIET if colour == INK else colour for colour in CYCLE)
+_MOST_CHARACTERS = 60
+_LABEL_LIMIT_PX = 190
+_FORMATS = {"fraction": ".3f", "count": ",.3~s", "bytes": ".3~s", "seconds": ",.1f"}
+_UNITS = {"bytes": "bytes", "seconds": "seconds"}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One interactive picture.
+
+    Attributes:
+        title: What it shows.
+        note: How to read it.
+        spec: Its Vega-Lite specification, with its data.
+    """
+
+    title: str
+    note: str
+    spec: dict[str, Any]
+
+
+def chart(title: str, note: str, drawn: alt.TopLevelMixin) -> Chart:
+    """Check a picture against Vega-Lite's schema and keep its specification."""
+    spec: dict[str, Any] = drawn.to_dict()
+    # The page brings its own colours, for light and dark, and needs no address.
+    spec.pop("config", None)
+    spec.pop("$schema", None)
+    return Chart(title, note, spec)
+
+
+def data(rows: Iterable[Row]) -> alt.InlineData:
+    """Return rows as the data of a picture."""
+    return alt.InlineData(values=list(rows))
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Shorten names for an axis; those that come out alike are numbered."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        text = short(name, _MOST_CHARACTERS)
+        seen[text] = seen.get(text, 0) + 1
+        found.append(text if seen[text] == 1 else f"{text} ({seen[text]})")
+    return found
+
+
+def colour(names: Sequence[str], title: str | None = None, legend: bool = True) -> alt.Color:
+    """Give each name a colour of its own; more names than colours take them in turn."""
+    colours = [COLOURS[number % len(COLOURS)] for number in range(len(names))]
+    scale = alt.Scale(domain=list(names), range=colours)
+    shown = alt.Legend(title=title, orient="top", columns=3, labelLimit=_LABEL_LIMIT_PX)
+    return alt.Color("series:N", scale=scale, legend=shown if legend else None)
+
+
+def rows_axis(field: str, names: Sequence[str], title: str | None = None) -> alt.Y:
+    """Put names below each other, in their order."""
+    axis = alt.Axis(title=title, labelLimit=_LABEL_LIMIT_PX, grid=False)
+    return alt.Y(f"{field}:N", scale=alt.Scale(domain=list(names)), axis=axis)
+
+
+def number_format(metric: str) -> str:
+    """Return the format of a column's numbers in Vega's terms."""
+    about = METRICS.get(metric)
+    if metric.endswith("_seconds"):
+        return _FORMATS["seconds"]
+    return _FORMATS["fraction" if about is None else about.unit]
+
+
+def axis_title(words: str, metric: str) -> str:
+    """Name an axis, with the unit its numbers are in."""
+    about = METRICS.get(metric)
+    unit = "seconds" if metric.endswith("_seconds") else _UNITS.get(about.unit if about else "")
+    return f"{words} ({unit})" if unit else words
+
+
+def tooltips(fields: Mapping[str, str], numbers: str = ".3f") -> list[alt.Tooltip]:
+    """Name what is shown beside the pointer.
+
+    Args:
+        fields: Title by field and type, such as `mean:Q`.
+        numbers: Format of numbers.
+    """
+    return [
+        alt.Tooltip(field, title=title, format=numbers)
+        if field.endswith(":Q")
+        else alt.Tooltip(field, title=title)
+        for field, title in fields.items()
+    ]

@@ -1,0 +1,115 @@
+"""Differences by task, and accuracy after each session."""
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from ablate.report.figures.forest import TaskDifference
+from ablate.report.figures.sessions import SessionCurves
+from ablate.report.figures.style import CYCLE, QUIET
+from ablate.report.html.charts.base import (
+    Chart,
+    Row,
+    chart,
+    colour,
+    data,
+    distinct,
+    rows_axis,
+    tooltips,
+)
+
+_MOST_ROWS = 400
+_ROW_PX = 11
+_MOST_CURVES = 8
+
+
+def forest_chart(differences: Sequence[TaskDifference], against: str) -> Chart | None:
+    """Draw the difference of every configuration in every task, with its interval."""
+    if not differences:
+        return None
+    names = list(dict.fromkeys(one.name for one in differences))
+    kept = names[
+        : max(1, min(len(CYCLE), _MOST_ROWS // len({(d.task, d.metric) for d in differences})))
+    ]
+    shown = [one for one in differences if one.name in kept]
+    series = dict(zip(kept, distinct(kept), strict=True))
+    tasks = list(dict.fromkeys((one.task, one.metric) for one in shown))
+    several = len({metric for _, metric in tasks}) > 1
+    texts = [f"{task}, {metric.replace('_', ' ')}" if several else task for task, metric in tasks]
+    labels = dict(zip(tasks, distinct(texts), strict=True))
+    rows: list[Row] = [
+        {
+            "task": labels[one.task, one.metric],
+            "series": series[one.name],
+            "place": kept.index(one.name),
+            "difference": one.difference,
+            "low": one.low,
+            "high": one.high,
+            "items": one.n_items,
+        }
+        for one in shown
+    ]
+    offset = alt.YOffset("place:O")
+    y = rows_axis("task", list(labels.values()))
+    told = tooltips(
+        {
+            "task:N": "task",
+            "series:N": "configuration",
+            "difference:Q": "difference",
+            "low:Q": "from",
+            "high:Q": "to",
+        },
+        "+.3f",
+    )
+    told.append(alt.Tooltip("items:Q", title="items", format="d"))
+    points = alt.Chart(data(rows)).encode(
+        y, offset, colour([series[name] for name in kept]), tooltip=told
+    )
+    axis = alt.Axis(title=f"difference to {against}", format="+.2f", tickCount=5)
+    zero = (
+        alt.Chart(data([{"zero": 0}]))
+        .mark_rule(strokeDash=[4, 3], color=QUIET)
+        .encode(alt.X("zero:Q"))
+    )
+    drawn = alt.layer(
+        zero,
+        points.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q")),
+        points.mark_point(filled=True, size=45, opacity=1).encode(alt.X("difference:Q", axis=axis)),
+    ).properties(width="container", height=max(80, len(tasks) * max(22, (_ROW_PX * len(kept)))))
+    left_out = (
+        f" The first {len(kept)} of {len(names)} configurations." if len(kept) < len(names) else ""
+    )
+    note = f"95 % intervals, not corrected for the number of tasks.{left_out}"
+    return chart("differences by task", note, drawn)
+
+
+def sessions_chart(curves: Sequence[SessionCurves]) -> list[Chart]:
+    """Draw accuracy after each session, one picture for each configuration."""
+    return [_session(one) for one in curves[:_MOST_CURVES]]
+
+
+def _session(curve: SessionCurves) -> Chart:
+    n = len(curve.accuracy)
+    names = [f"classes of session {session}" for session in range(1, n + 1)]
+    lines = [*zip(names, curve.accuracy, strict=True), ("all classes", curve.overall)]
+    rows: list[Row] = [
+        {"series": name, "after": after, "accuracy": float(value)}
+        for name, values in lines
+        for after, value in enumerate(values)
+        if value == value
+    ]
+    told = tooltips({"series:N": "", "accuracy:Q": "accuracy"})
+    drawn = (
+        alt.Chart(data(rows))
+        .mark_line(point=True)
+        .encode(
+            alt.X("after:O", axis=alt.Axis(title="sessions trained", labelAngle=0)),
+            alt.Y("accuracy:Q", scale=alt.Scale(domain=[0, 1])),
+            colour([name for name, _ in lines]),
+            tooltip=told,
+        )
+        .properties(width="container", height=220)
+    )
+    return chart(
+        f"accuracy after each session: {distinct([curve.name])[0]}", "Means over seeds.", drawn
+    )

@@ -1,0 +1,83 @@
+"""Two quantities against each other, with their Pareto front."""
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from ablate.report.figures.style import BLUE, QUIET
+from ablate.report.figures.tradeoff import Mark, Tradeoff
+from ablate.report.figures.words import words_of
+from ablate.report.html.charts.base import (
+    Chart,
+    Row,
+    axis_title,
+    chart,
+    data,
+    distinct,
+    number_format,
+)
+
+_WIDE_RATIO = 10
+_BEST, _OTHERS = "no other is better in both", "another is"
+
+
+def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
+    """Draw what `figures.tradeoff.draw_tradeoff` draws, to be pointed at and moved."""
+    if len(marks) < 2 or len({mark.x for mark in marks}) < 2 or len({mark.y for mark in marks}) < 2:
+        return None
+    names = distinct([mark.name for mark in marks])
+    means: list[Row] = [
+        {
+            "label": name,
+            "x": mark.x,
+            "y": mark.y,
+            "front": _BEST if mark.on_front else _OTHERS,
+            "kind": "baseline" if mark.configuration.is_baseline else "value",
+        }
+        for mark, name in zip(marks, names, strict=True)
+    ]
+    seeds: list[Row] = [
+        {"label": name, "x": x, "y": y}
+        for mark, name in zip(marks, names, strict=True)
+        for x, y in mark.seeds
+    ]
+    lowest, highest = (f(mark.x for mark in marks) for f in (min, max))
+    wide = what.x_is_cost and lowest > 0 and highest / lowest >= _WIDE_RATIO
+    scale = alt.Scale(type="log" if wide else "linear", zero=False, padding=18)
+    x_axis = alt.Axis(
+        title=axis_title(words_of(what.x), what.x), format=number_format(what.x), tickCount=5
+    )
+    y_axis = alt.Axis(
+        title=axis_title(words_of(what.y), what.y), format=number_format(what.y), tickCount=6
+    )
+    x = alt.X("x:Q", scale=scale, axis=x_axis)
+    y = alt.Y("y:Q", scale=alt.Scale(zero=False, padding=14), axis=y_axis)
+    told = [
+        alt.Tooltip("label:N", title="configuration"),
+        alt.Tooltip("x:Q", title=words_of(what.x), format=number_format(what.x)),
+        alt.Tooltip("y:Q", title=words_of(what.y), format=number_format(what.y)),
+    ]
+    front: list[Row] = [
+        {"x": x, "y": y} for x, y in sorted((m.x, m.y) for m in marks if m.on_front)
+    ]
+    stand = alt.Scale(domain=[_BEST, _OTHERS], range=[BLUE, QUIET])
+    legend = alt.Legend(title=None, orient="top")
+    points = alt.Chart(data(means)).encode(x, y)
+    drawn = alt.layer(
+        alt.Chart(data(front)).mark_line(color=BLUE, opacity=0.5).encode(x, y),
+        alt.Chart(data(seeds))
+        .mark_point(size=20, strokeWidth=1, color=QUIET)
+        .encode(x, y, tooltip=told),
+        points.mark_point(filled=True, size=80, opacity=1).encode(
+            alt.Color("front:N", scale=stand, legend=legend),
+            alt.Shape(
+                "kind:N",
+                scale=alt.Scale(domain=["value", "baseline"], range=["circle", "diamond"]),
+                legend=None,
+            ),
+            tooltip=told,
+        ),
+        points.mark_text(dx=8, align="left", limit=110).encode(alt.Text("label:N")),
+    ).properties(width="container", height=260)
+    title = f"{words_of(what.y)} against {words_of(what.x)}"
+    return chart(title, "Rings are single seeds; the diamond is the baseline.", drawn)
