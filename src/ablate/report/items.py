@@ -80,30 +80,44 @@ def read_scores(path: Path, record: RunRecord) -> Mapping[tuple[str, str], Score
     with_f1 = any(task.metric == _F1 for task in record.tasks)
     columns = [*_COLUMNS, *(["prediction"] if with_f1 else [])]
     try:
-        table = pq.read_table(path, columns=columns, read_dictionary=["task", "metric"])
-        table = table.combine_chunks()
-        found = {}
-        for task, metric in _parts(table):
-            rows = table.filter(
-                pc.and_(pc.equal(table["task"], task), pc.equal(table["metric"], metric))
-            )
-            after, before = (_numbers(rows[name]) for name in ("score", "score_before"))
-            if metric == _F1:
-                positive = record.settings.get(f"tasks.tasks.{task}.positive", "yes")
-                after = _linearised(rows, positive)
-                before = np.full(len(after), np.nan)
-            ids = rows.select(["item_id", "cluster_id", "answer"])
-            found[task, metric] = Scores(ids, after, before)
+        with pq.ParquetFile(path, read_dictionary=["task", "metric"]) as file:
+            table = file.read(columns, use_threads=False).combine_chunks()
+        return {
+            (task, metric): _scores(rows, metric, record.settings.get(_positive(task), "yes"))
+            for (task, metric), rows in _parts(table).items()
+        }
     except FileNotFoundError as error:
         raise UnusableItemsError("items.parquet is missing") from error
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise UnusableItemsError("items.parquet is damaged") from error
-    return found
 
 
-def _parts(table: pa.Table) -> list[tuple[str, str]]:
-    groups = table.select(["task", "metric"]).group_by(["task", "metric"]).aggregate([])
-    return [(str(row["task"]), str(row["metric"])) for row in groups.to_pylist()]
+def _positive(task: str) -> str:
+    return f"tasks.tasks.{task}.positive"
+
+
+def _scores(rows: pa.Table, metric: str, positive: Cell) -> Scores:
+    after, before = (_numbers(rows[name]) for name in ("score", "score_before"))
+    if metric == _F1:
+        after, before = _linearised(rows, positive), np.full(len(rows), np.nan)
+    return Scores(rows.select(["item_id", "cluster_id", "answer"]), after, before)
+
+
+def _parts(table: pa.Table) -> dict[tuple[str, str], pa.Table]:
+    """Cut a table where task or metric change: a run writes the items of each together."""
+    task, metric = (
+        table[name].chunk(0) if table[name].num_chunks else None for name in ("task", "metric")
+    )
+    if task is None or metric is None:
+        return {}
+    codes = np.stack([np.asarray(one.indices) for one in (task, metric)])
+    cuts = np.flatnonzero((np.diff(codes, axis=1) != 0).any(axis=0)) + 1
+    parts: dict[tuple[str, str], list[pa.Table]] = {}
+    for start, stop in zip([0, *cuts], [*cuts, len(table)], strict=True):
+        if stop > start:
+            key = str(task[int(start)]), str(metric[int(start)])
+            parts.setdefault(key, []).append(table.slice(start, stop - start))
+    return {key: pa.concat_tables(those) for key, those in parts.items()}
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:
