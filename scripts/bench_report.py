@@ -35,9 +35,9 @@ def main() -> None:
         sweep = Path(place) / "bench"
         write_sweep(sweep, given.runs, given.items)
         words = ["report", str(sweep), *(["--format", given.format] if given.format else [])]
-        seconds, peak_kib, code = _timed([sys.executable, "-c", _CODE, *words])
+        seconds, cpu_seconds, peak_kib, code = _timed([sys.executable, "-c", _CODE, *words])
     print(
-        f"{given.runs} runs of {given.items} items: {seconds:.1f} s, "
+        f"{given.runs} runs of {given.items} items: {seconds:.1f} s ({cpu_seconds:.1f} s of a core), "
         f"{peak_kib / 1024:.0f} MiB, exit code {code}"
     )
 
@@ -116,16 +116,15 @@ def _record(
         "peak_memory_bytes": 10**9,
         **{f"{stage}_seconds": 1.0 + seed for stage in ("load", "importance", "train", "eval")},
     }
-    settings: dict[str, Cell] = {f"train.key_{k}": float(k) for k in range(60)} | {
-        "method.rank": value
-    }
+    settings: dict[str, Cell] = {f"train.key_{k}": k for k in range(60)}
+    settings["method.rank"] = value
     return RunRecord(
         row, tasks, ablation=ablation, settings=settings, overrides={"method.rank": value}
     )
 
 
-def _timed(command: list[str]) -> tuple[float, int, int]:
-    """Return a command's seconds, its peak memory in KiB, and its exit code."""
+def _timed(command: list[str]) -> tuple[float, float, int, int]:
+    """Return a command's seconds, those of processor cores, its peak memory in KiB, and its exit code."""
     started = time.perf_counter()
     child = os.posix_spawn(
         command[0],
@@ -134,7 +133,8 @@ def _timed(command: list[str]) -> tuple[float, int, int]:
         file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)],
     )
     _, status, usage = os.wait4(child, 0)
-    return time.perf_counter() - started, usage.ru_maxrss, os.waitstatus_to_exitcode(status)
+    seconds, cores = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+    return seconds, cores, usage.ru_maxrss, os.waitstatus_to_exitcode(status)
 
 
 if __name__ == "__main__":
