@@ -74,6 +74,7 @@ def _lines(grid: Grid) -> Iterator[str]:
     yield rf"\caption{{{question}{escape(grid.legend)}}}"
     if grid.name is not None:
         yield rf"\label{{tab:{re.sub(r'[^A-Za-z0-9]+', '-', grid.name)}}}"
+    yield r"\medskip"
     yield rf"\begin{{tabular}}{{{alignment}}}"
     yield r"\toprule"
     yield _line([escape(name) for name in grid.header])
