@@ -56,7 +56,7 @@ def _pictures(ablation: AblationReport, loaded: Loaded) -> Iterator[tuple[str, F
         yield from _named(what.name, draw_tradeoff(marks_of(ablation, results, what), what))
     curves = session_curves(ablation, loaded.sessions)
     yield from _named("sessions", draw_sessions(curves, key_words(ablation.key)))
-    yield from _named("tasks", draw_forest(task_differences(ablation, loaded), against(ablation)))
+    yield from _named("tasks", draw_forest(*task_differences(ablation, loaded), against(ablation)))
 
 
 def _named(name: str, figure: Figure | None) -> Iterator[tuple[str, Figure]]:

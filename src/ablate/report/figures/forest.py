@@ -61,7 +61,7 @@ class TaskDifference:
     n_items: int
 
 
-def task_differences(ablation: AblationReport, loaded: Loaded) -> list[TaskDifference]:
+def task_differences(ablation: AblationReport, loaded: Loaded) -> tuple[list[TaskDifference], int]:
     """Compare every configuration with its baseline task by task, by the test of the verdict.
 
     Where an ablation has no baseline, with the base model that the runs started from. Runs whose items are
@@ -70,19 +70,29 @@ def task_differences(ablation: AblationReport, loaded: Loaded) -> list[TaskDiffe
     Args:
         ablation: Whose configurations.
         loaded: Where the runs are.
+
+    Returns:
+        The differences of as many configurations as have a colour of their own, and how many are left out.
     """
     records = {str(record.row["run_id"]): record for record in loaded.records}
     names = names_of(ablation)
     differences: list[TaskDifference] = []
+    shown: list[Configuration] = []
+    n_left_out = 0
     for configurations in by_settings(ablation):
         base = next((one for one in configurations if one.is_baseline), None)
         base_runs = None if base is None else dict(_scores_by_seed(base, loaded, records))
         for one in configurations:
-            if one is not base:
+            if one is base:
+                continue
+            if len(shown) == len(CYCLE):
+                n_left_out += 1
+            else:
+                shown.append(one)
                 name = names[one.run_ids]
                 runs = dict(_scores_by_seed(one, loaded, records, base_runs))
                 differences += _by_task(one, name, runs, base_runs, records[one.run_ids[0]])
-    return differences
+    return differences, n_left_out
 
 
 def _scores_by_seed(
@@ -151,11 +161,14 @@ def _difference(own: Scores, base: Scores | None, first: Scores) -> Floats | Non
     return difference if len(difference) and np.isfinite(difference).all() else None
 
 
-def draw_forest(differences: Sequence[TaskDifference], against: str) -> Figure | None:
+def draw_forest(
+    differences: Sequence[TaskDifference], n_left_out: int, against: str
+) -> Figure | None:
     """Draw one row for each task and metric, the configurations below each other within it.
 
     Args:
         differences: What `task_differences` returned.
+        n_left_out: Configurations that are not among them.
         against: What was compared with, in words.
 
     Returns:
@@ -164,7 +177,7 @@ def draw_forest(differences: Sequence[TaskDifference], against: str) -> Figure |
     tasks = list(dict.fromkeys((one.task, one.metric) for one in differences))
     names = list(dict.fromkeys(one.name for one in differences))
     n_rows = len(tasks) * len(names)
-    if not differences or len(names) > len(CYCLE) or len(tasks) > _MOST_ROWS:
+    if not differences or len(tasks) > _MOST_ROWS:
         return None
     row_inches = max(0.24, 0.09 * len(names))
     figure, axes = column_figure(0.9 + row_inches * len(tasks) + 0.13 * ((len(names) + 2) // 3))
@@ -213,8 +226,10 @@ def draw_forest(differences: Sequence[TaskDifference], against: str) -> Figure |
             borderaxespad=0.2,
         )
     cut = ["bars that reach the edge go on beyond it"] if is_cut else []
+    rest = f"the first {len(names)} configurations; {n_left_out} more are not shown"
     footnote(
         figure,
+        *([rest] if n_left_out else []),
         "bars: 95 % interval, not corrected for the number of tasks",
         "; ".join(["small rings: single seeds", *cut]),
     )

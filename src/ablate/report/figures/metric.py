@@ -17,14 +17,17 @@ from ablate.report.figures.style import (
     CYCLE,
     MARKERS,
     QUIET,
+    baseline,
     column_figure,
+    dots,
     footnote,
     name_ticks,
+    rings,
     short,
 )
 from ablate.report.figures.ticks import metric_ticks
 from ablate.report.figures.words import words_of
-from ablate.report.verdict import AblationReport
+from ablate.report.verdict import AblationReport, Comparison
 
 _MOST_ROWS = 40
 _ROW_INCHES = 0.2
@@ -65,34 +68,15 @@ def _along_numbers(
         places = [scale.place(comparison.value) + shift for comparison in one.comparisons]
         means = measured([comparison.mean for comparison in one.comparisons])
         if one.baseline is not None and one.baseline.mean is not None:
-            axes.axhline(
-                one.baseline.mean,
-                color=colour if one.name else QUIET,
-                linewidth=0.8,
-                linestyle=(0, (4, 3)),
-            )
+            baseline(axes, "y", one.baseline.mean, colour if one.name else QUIET)
         axes.plot(places, means, color=colour, alpha=0.45, linewidth=1, zorder=2)
-        for place, comparison in zip(places, one.comparisons, strict=True):
-            seeds = measured(comparison.per_seed)
-            beside = [place - 0.13 * step / max(1, len(series) / 2)] * len(seeds)
-            axes.scatter(
-                beside, seeds, s=7, facecolors="none", edgecolors=colour, linewidths=0.6, zorder=3
-            )
-            interval = one.interval(comparison)
-            if interval is not None:
-                axes.vlines(place, *interval, color=colour, linewidth=1.4, zorder=3)
-            hollow = comparison.is_baseline
-            axes.scatter(
-                [place],
-                measured([comparison.mean]),
-                s=26,
-                marker=marker,
-                facecolors="white" if hollow else colour,
-                edgecolors=colour,
-                linewidths=1.2,
-                zorder=4,
-                label=short(one.name) if comparison is one.comparisons[-1] and one.name else None,
-            )
+        beside = 0.13 * step / max(1, len(series) / 2)
+        x, seeds = _seeds(one.comparisons, [place - beside for place in places])
+        rings(axes, x, seeds, colour)
+        x, low, high = _bars(one, places)
+        axes.vlines(x, low, high, color=colour, linewidth=1.4, zorder=3)
+        hollow = [comparison.is_baseline for comparison in one.comparisons]
+        dots(axes, places, means, [colour] * len(means), hollow, marker, short(one.name) or None)
     named = scale.named()
     name_ticks(
         axes, "x", [scale.place(value) for value in named], [value_name(value) for value in named]
@@ -114,33 +98,17 @@ def _in_rows(ablation: AblationReport, metric: str, series: Sequence[Series]) ->
     figure, axes = column_figure(0.75 + _ROW_INCHES * len(rows) + 0.15 * bool(n_left_out))
     baselines = {one.baseline.mean for one in series if one.baseline is not None}
     if len(baselines) == 1 and None not in baselines:
-        axes.axvline(
-            min(measured(list(baselines))), color=QUIET, linewidth=0.8, linestyle=(0, (4, 3))
-        )
+        baseline(axes, "x", min(measured(list(baselines))))
+    comparisons = [comparison for _, comparison in rows]
+    places, seeds = _seeds(comparisons, [row - 0.22 for row in range(len(rows))])
+    rings(axes, seeds, places, CYCLE[0])
     for row, (one, comparison) in enumerate(rows):
         interval = one.interval(comparison)
         if interval is not None:
             axes.hlines(row, *interval, color=CYCLE[0], linewidth=1.4, zorder=3)
-        seeds = measured(comparison.per_seed)
-        axes.scatter(
-            seeds,
-            [row - 0.22] * len(seeds),
-            s=7,
-            facecolors="none",
-            edgecolors=CYCLE[0],
-            linewidths=0.6,
-            zorder=3,
-        )
-        face = "white" if comparison.is_baseline else CYCLE[0]
-        axes.scatter(
-            measured([comparison.mean]),
-            [row],
-            s=26,
-            facecolors=face,
-            edgecolors=CYCLE[0],
-            linewidths=1.2,
-            zorder=4,
-        )
+    means = measured([comparison.mean for comparison in comparisons])
+    hollow = [comparison.is_baseline for comparison in comparisons]
+    dots(axes, means, range(len(rows)), [CYCLE[0]] * len(rows), hollow)
     names = names_of(ablation)
     labels = [short(names[one.configuration.run_ids], 30) for _, one in rows]
     name_ticks(axes, "y", range(len(rows)), labels)
@@ -154,6 +122,28 @@ def _in_rows(ablation: AblationReport, metric: str, series: Sequence[Series]) ->
         )
     _explain(figure, series)
     return figure
+
+
+def _seeds(
+    comparisons: Sequence[Comparison], places: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """Return every seed's number, and the place of its configuration."""
+    pairs = [
+        (place, number)
+        for place, one in zip(places, comparisons, strict=True)
+        for number in measured(one.per_seed)
+    ]
+    return [place for place, _ in pairs], [number for _, number in pairs]
+
+
+def _bars(series: Series, places: Sequence[float]) -> tuple[list[float], list[float], list[float]]:
+    """Return the places and ends of the intervals."""
+    found = [
+        (place, *interval)
+        for place, one in zip(places, series.comparisons, strict=True)
+        if (interval := series.interval(one)) is not None
+    ]
+    return [bar[0] for bar in found], [bar[1] for bar in found], [bar[2] for bar in found]
 
 
 def _explain(figure: Figure, series: Sequence[Series]) -> None:

@@ -65,11 +65,14 @@ def by_settings(ablation: AblationReport) -> list[list[Configuration]]:
 def names_of(ablation: AblationReport) -> dict[tuple[str, ...], str]:
     """Name every configuration as shortly as tells them apart, by its run ids: the value, then settings."""
     telling = _telling(ablation, with_value=True)
-    names = {}
+    names: dict[tuple[str, ...], str] = {}
     for one in ablation.configurations:
         value = name_of(one.value) if ablation.key is not None else ""
         words = [word for word in (value, _words(one, telling)) if word]
-        names[one.run_ids] = ", ".join(words) or "all runs"
+        name = ", ".join(words) or "all runs"
+        # The number 1 and the text 1 are two values.
+        taken = sum(other == name or other.startswith(f"{name} (") for other in names.values())
+        names[one.run_ids] = name if name not in names.values() else f"{name} ({taken + 1})"
     return names
 
 

@@ -77,6 +77,42 @@ def column_figure(height_inches: float = 2.3) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
+def rings(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str) -> None:
+    """Draw single seeds."""
+    axes.scatter(x, y, s=7, facecolors="none", edgecolors=colour, linewidths=0.6, zorder=3)
+
+
+def dots(
+    axes: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    colours: Sequence[str],
+    hollow: Sequence[bool],
+    marker: str = "o",
+    label: str | None = None,
+) -> None:
+    """Draw means, those of baselines hollow; all at once, since one by one takes a second for a hundred."""
+    faces = ["white" if is_hollow else c for c, is_hollow in zip(colours, hollow, strict=True)]
+    axes.scatter(
+        x,
+        y,
+        s=25,
+        marker=marker,
+        facecolors=faces,
+        edgecolors=list(colours),
+        linewidths=1.2,
+        zorder=4,
+    )
+    if label is not None:
+        axes.scatter([], [], s=25, marker=marker, color=colours[0], label=label)
+
+
+def baseline(axes: Axes, which: str, place: float, colour: str = QUIET) -> None:
+    """Draw the dashed line of a baseline: at a place along `x` or along `y`."""
+    draw = axes.axvline if which == "x" else axes.axhline
+    draw(place, color=colour, linewidth=0.8, linestyle=(0, (4, 3)))
+
+
 def footnote(figure: Figure, *lines: str) -> None:
     """Say below a picture what its marks are."""
     figure.supxlabel("\n".join(lines), fontsize=6, color=QUIET, x=0.01, ha="left")

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from ablate.report.figures.labels import place_labels
 from ablate.report.figures.series import names_of
-from ablate.report.figures.style import BLUE, INK, QUIET, column_figure, footnote, short
+from ablate.report.figures.style import (
+    BLUE,
+    INK,
+    QUIET,
+    column_figure,
+    dots,
+    footnote,
+    rings,
+    short,
+)
 from ablate.report.figures.ticks import cost_ticks, metric_ticks
 from ablate.report.figures.words import words_of
 from ablate.report.verdict import AblationReport, Configuration
@@ -85,10 +94,11 @@ def marks_of(ablation: AblationReport, results: pd.DataFrame, what: Tradeoff) ->
         what: The quantities.
     """
     names = names_of(ablation)
+    place_of = {run_id: place for place, run_id in enumerate(results.index)}
+    both = np.column_stack([_column(results, what.x), _column(results, what.y)])
     found = []
     for configuration in ablation.configurations:
-        rows = results.loc[list(configuration.run_ids)]
-        pairs = np.column_stack([_column(rows, what.x), _column(rows, what.y)])
+        pairs = both[[place_of[run_id] for run_id in configuration.run_ids]]
         pairs = pairs[np.isfinite(pairs).all(axis=1)]
         if len(pairs):
             found.append((configuration, pairs))
@@ -141,38 +151,25 @@ def draw_tradeoff(marks: Sequence[Mark], what: Tradeoff) -> Figure | None:
     if len(marks) < 2 or len({mark.x for mark in marks}) < 2 or len({mark.y for mark in marks}) < 2:
         return None
     figure, axes = column_figure(2.5)
-    seeds = np.array([seed for mark in marks for seed in mark.seeds])
-    axes.scatter(
-        seeds[:, 0],
-        seeds[:, 1],
-        s=7,
-        facecolors="none",
-        edgecolors=QUIET,
-        linewidths=0.5,
-        alpha=0.7,
-        zorder=2,
-    )
+    seeds = [seed for mark in marks for seed in mark.seeds]
+    rings(axes, [x for x, _ in seeds], [y for _, y in seeds], QUIET)
     front = sorted((mark for mark in marks if mark.on_front), key=lambda mark: mark.x)
     axes.plot(
         [m.x for m in front], [m.y for m in front], color=BLUE, linewidth=1, alpha=0.6, zorder=3
     )
-    for mark in marks:
-        colour = BLUE if mark.on_front else QUIET
-        face = "white" if mark.configuration.is_baseline else colour
-        axes.scatter(
-            [mark.x], [mark.y], s=24, facecolors=face, edgecolors=colour, linewidths=1.2, zorder=4
-        )
+    colours = [BLUE if mark.on_front else QUIET for mark in marks]
+    hollow = [mark.configuration.is_baseline for mark in marks]
+    dots(axes, [mark.x for mark in marks], [mark.y for mark in marks], colours, hollow)
     axes.margins(0.12)
     axes.set_xlabel(words_of(what.x))
     axes.set_ylabel(words_of(what.y))
     if what.x_is_cost:
-        cost_ticks(axes, what.x, float(seeds[:, 0].min()), float(seeds[:, 0].max()))
+        cost_ticks(axes, what.x, min(x for x, _ in seeds), max(x for x, _ in seeds))
     else:
         metric_ticks(axes, "x", what.x, 5)
     metric_ticks(axes, "y", what.y)
-    baseline = [mark for mark in marks if mark.configuration.is_baseline]
     lines = ["blue: no other is better in both; small rings: single seeds"]
-    if baseline:
+    if any(hollow):
         lines.append("hollow: the baseline")
     footnote(figure, "; ".join(lines))
     # Those that matter come first: where there is no room left, the others stay without a name.

@@ -55,7 +55,7 @@ def amount(value: float) -> str:
     for size, suffix in _SUFFIXES:
         if abs(value) >= size:
             scaled = value / size
-            return f"{scaled:.3g}{suffix}" if scaled < 1000 else f"{scaled:.0f}{suffix}"
+            return f"{scaled:.3g}{suffix}" if abs(scaled) < 999.5 else f"{scaled:.0f}{suffix}"
     return f"{value:g}"
 
 

@@ -11,7 +11,7 @@ from ablate.report.figures.scale import name_of
 from ablate.report.figures.style import short
 from ablate.report.html.charts.base import Chart
 from ablate.report.html.page import section_of
-from ablate.report.html.policy import as_json, policy, vega
+from ablate.report.html.policy import as_json, policy, start_vega, vega
 from ablate.report.html.provenance import origins, shared_settings
 from ablate.report.numbers import interval, number, p_value, with_sd
 from ablate.report.verdict import Report
@@ -32,12 +32,13 @@ def write_page(report: Report, folder: Path) -> Path:
     Returns:
         The file.
     """
+    start_vega()
     environment = _environment()
     loader = environment.loader
     assert loader is not None
     style, script = (loader.get_source(environment, name)[0] for name in ("style.css", "page.js"))
-    bundle = vega()
     sections = [section_of(ablation, report) for ablation in report.ablations]
+    bundle = vega()
     charts: list[Chart] = []
     text = environment.get_template("page.html").render(
         report=report,

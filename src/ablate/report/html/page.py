@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pandas as pd
-
 from ablate.report.figures import against
 from ablate.report.figures.forest import task_differences
 from ablate.report.figures.heat import grid_of
@@ -131,7 +129,7 @@ def _charts(ablation: AblationReport, loaded: Loaded) -> Iterator[Chart]:
 
 
 def _task_charts(ablation: AblationReport, loaded: Loaded, compared: str) -> Iterator[Chart]:
-    forest = forest_chart(task_differences(ablation, loaded), compared)
+    forest = forest_chart(*task_differences(ablation, loaded), compared)
     if forest is not None:
         yield forest
     yield from sessions_chart(session_curves(ablation, loaded.sessions))
@@ -182,17 +180,14 @@ def _stability(ablation: AblationReport, loaded: Loaded) -> list[dict[str, Cell]
 def _cost(
     ablation: AblationReport, loaded: Loaded, names: dict[tuple[str, ...], str]
 ) -> Chart | None:
-    results = loaded.finished.set_index("run_id")
-    columns = [f"{stage}_seconds" for stage in STAGES]
-    rows = [
-        {"name": names[one.run_ids]}
-        | {
-            stage: results.loc[list(one.run_ids), column].mean()
-            for stage, column in zip(STAGES, columns, strict=True)
-        }
-        for one in ablation.configurations
-    ]
-    return cost_chart(pd.DataFrame(rows, columns=["name", *STAGES]))
+    columns = {f"{stage}_seconds": stage for stage in STAGES}
+    name_of = {
+        run_id: names[one.run_ids] for one in ablation.configurations for run_id in one.run_ids
+    }
+    rows = loaded.finished.assign(name=loaded.finished["run_id"].map(name_of)).dropna(subset="name")
+    means = rows.groupby("name", sort=False)[list(columns)].mean()
+    order = [names[one.run_ids] for one in ablation.configurations]
+    return cost_chart(means.rename(columns=columns).reindex(order).reset_index())
 
 
 def _number(value: object) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from ablate.report.html.changes import Confusion
-from ablate.report.html.charts.base import Chart, Row, chart, data, distinct, tooltips
+from ablate.report.html.charts.base import Chart, Row, Rows, distinct, tooltips
 
 _MOST_CLASSES = 20
 _CELL_PX = 24
@@ -22,6 +22,7 @@ def confusion_chart(confusions: Sequence[Confusion]) -> Chart | None:
     classes = _classes(confusions)
     if len(confusions) < 2 or len(classes) < 2:
         return None
+    rows_of = Rows()
     labels = dict(zip(classes, distinct(classes), strict=True))
     names = distinct([one.name for one in confusions])
     shares = [_shares(one, labels) for one in confusions]
@@ -66,7 +67,7 @@ def confusion_chart(confusions: Sequence[Confusion]) -> Chart | None:
         ".1%",
     )
     cells = (
-        alt.Chart(data(rows))
+        alt.Chart(rows_of.add(rows))
         .transform_filter("datum.configuration == configuration")
         .encode(x, y, tooltip=told)
     )
@@ -86,7 +87,9 @@ def confusion_chart(confusions: Sequence[Confusion]) -> Chart | None:
         else ""
     )
     note = f"Shares of the answers to items of one correct answer; beside the pointer also those of {names[0]}.{cut}"
-    return chart(f"what is taken for what: {distinct([confusions[0].task])[0]}", note, drawn)
+    return rows_of.chart(
+        f"what is taken for what: {distinct([confusions[0].task])[0]}", note, drawn
+    )
 
 
 def _n_classes(confusions: Sequence[Confusion]) -> int:

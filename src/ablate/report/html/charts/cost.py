@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from ablate.report.figures.style import CYCLE
-from ablate.report.html.charts.base import Chart, Row, chart, data, distinct, rows_axis, tooltips
+from ablate.report.html.charts.base import Chart, Row, Rows, distinct, rows_axis, tooltips
 
 STAGES = ("load", "importance", "train", "eval")
 _MOST_ROWS = 40
@@ -20,6 +20,7 @@ def cost_chart(costs: pd.DataFrame) -> Chart | None:
         costs: One row for each configuration: `name`, and seconds in a column for each of `STAGES`.
     """
     shown = costs.head(_MOST_ROWS)
+    rows_of = Rows()
     names = distinct([str(name) for name in shown["name"]])
     rows: list[Row] = [
         {"label": name, "stage": stage, "order": order, "seconds": float(seconds)}
@@ -31,7 +32,7 @@ def cost_chart(costs: pd.DataFrame) -> Chart | None:
         return None
     scale = alt.Scale(domain=list(STAGES), range=list(_colours(STAGES)))
     drawn = (
-        alt.Chart(data(rows))
+        alt.Chart(rows_of.add(rows))
         .mark_bar()
         .encode(
             rows_axis("label", names),
@@ -49,7 +50,7 @@ def cost_chart(costs: pd.DataFrame) -> Chart | None:
         if len(shown) < len(costs)
         else ""
     )
-    return chart("cost by stage", f"Means over seeds.{left_out}", drawn)
+    return rows_of.chart("cost by stage", f"Means over seeds.{left_out}", drawn)
 
 
 def _colours(stages: Sequence[str]) -> Sequence[str]:

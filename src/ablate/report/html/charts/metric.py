@@ -12,10 +12,9 @@ from ablate.report.figures.words import words_of
 from ablate.report.html.charts.base import (
     Chart,
     Row,
+    Rows,
     axis_title,
-    chart,
     colour,
-    data,
     distinct,
     number_format,
     rows_axis,
@@ -35,6 +34,7 @@ def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
     scale = scale_of(ablation.values) if ablation.key is not None else None
     names = names_of(ablation)
     labels = dict(zip(names, distinct(list(names.values())), strict=True))
+    rows_of = Rows()
     means, seeds, baselines = _rows(series, labels, scale)
     numeric = scale is not None and scale.is_number
     value = alt.Scale(zero=False, nice=True)
@@ -55,16 +55,16 @@ def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
         number_format(metric),
     )
     told[2] = alt.Tooltip("seeds:Q", title="seeds", format="d")
-    base = alt.Chart(data(means)).encode(color=series_colour)
+    base = alt.Chart(rows_of.add(means)).encode(color=series_colour)
     layers: list[alt.Chart] = [
-        alt.Chart(data(baselines))
+        alt.Chart(rows_of.add(baselines))
         .mark_rule(strokeDash=[4, 3], color=QUIET)
         .encode(**{across: "mean:Q"}),
         base.mark_rule(strokeWidth=2).encode(
             **{along: place, across: "low:Q", f"{across}2": "high:Q"}
         ),
         base.mark_point(filled=True, size=70, opacity=1).encode(**mean, tooltip=told),
-        alt.Chart(data(seeds))
+        alt.Chart(rows_of.add(seeds))
         .mark_point(size=22, strokeWidth=1, opacity=0.8)
         .encode(
             **{along: place, across: "number:Q"},
@@ -78,7 +78,7 @@ def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
         layers.insert(1, base.mark_line(opacity=0.4).encode(**mean))
     height = 260 if numeric else max(60, _ROW_PX * len(means))
     drawn = alt.layer(*layers).properties(width="container", height=height)
-    return chart(words_of(metric), _NOTE, drawn)
+    return rows_of.chart(words_of(metric), _NOTE, drawn)
 
 
 def _rows(
@@ -131,6 +131,7 @@ def grid_chart(ablation: AblationReport, metric: str, grid: Grid) -> Chart | Non
     ]
     if len({row["mean"] for row in rows}) < 2:
         return None
+    rows_of = Rows()
     numbers = number_format(metric)
     x = alt.X(
         "column:N",
@@ -142,11 +143,11 @@ def grid_chart(ablation: AblationReport, metric: str, grid: Grid) -> Chart | Non
     told = tooltips(
         {"row:N": short(grid.rows), "column:N": short(grid.columns), "mean:Q": words}, numbers
     )
-    cells = alt.Chart(data(rows)).encode(x, y, tooltip=told)
+    cells = alt.Chart(rows_of.add(rows)).encode(x, y, tooltip=told)
     shade = alt.Color("mean:Q", scale=alt.Scale(scheme="blues"), legend=None)
     drawn = alt.layer(
         cells.mark_rect(stroke=BLUE, strokeWidth=0.3).encode(shade),
         cells.mark_text(color="#111111").encode(alt.Text("mean:Q", format=numbers)),
     ).properties(width="container", height=max(80, 40 * len(grid.row_levels)))
     axes = " and ".join(short(key_words(key)) for key in (grid.rows, grid.columns))
-    return chart(f"{words} over {axes}", "Means over seeds.", drawn)
+    return rows_of.chart(f"{words} over {axes}", "Means over seeds.", drawn)

@@ -6,32 +6,33 @@ import altair as alt
 
 from ablate.report.figures.forest import TaskDifference
 from ablate.report.figures.sessions import SessionCurves
-from ablate.report.figures.style import CYCLE, QUIET
+from ablate.report.figures.style import QUIET
 from ablate.report.html.charts.base import (
     Chart,
     Row,
-    chart,
+    Rows,
     colour,
-    data,
     distinct,
     rows_axis,
     tooltips,
 )
 
-_MOST_ROWS = 400
 _ROW_PX = 11
 _MOST_CURVES = 8
 
 
-def forest_chart(differences: Sequence[TaskDifference], against: str) -> Chart | None:
-    """Draw the difference of every configuration in every task, with its interval."""
-    if not differences:
+def forest_chart(shown: Sequence[TaskDifference], n_left_out: int, against: str) -> Chart | None:
+    """Draw the difference of every configuration in every task, with its interval.
+
+    Args:
+        shown: What `task_differences` returned.
+        n_left_out: Configurations that are not among them.
+        against: What was compared with, in words.
+    """
+    if not shown:
         return None
-    names = list(dict.fromkeys(one.name for one in differences))
-    kept = names[
-        : max(1, min(len(CYCLE), _MOST_ROWS // len({(d.task, d.metric) for d in differences})))
-    ]
-    shown = [one for one in differences if one.name in kept]
+    rows_of = Rows()
+    kept = list(dict.fromkeys(one.name for one in shown))
     series = dict(zip(kept, distinct(kept), strict=True))
     tasks = list(dict.fromkeys((one.task, one.metric) for one in shown))
     several = len({metric for _, metric in tasks}) > 1
@@ -62,12 +63,12 @@ def forest_chart(differences: Sequence[TaskDifference], against: str) -> Chart |
         "+.3f",
     )
     told.append(alt.Tooltip("items:Q", title="items", format="d"))
-    points = alt.Chart(data(rows)).encode(
+    points = alt.Chart(rows_of.add(rows)).encode(
         y, offset, colour([series[name] for name in kept]), tooltip=told
     )
     axis = alt.Axis(title=f"difference to {against}", format="+.2f", tickCount=5)
     zero = (
-        alt.Chart(data([{"zero": 0}]))
+        alt.Chart(rows_of.add([{"zero": 0}]))
         .mark_rule(strokeDash=[4, 3], color=QUIET)
         .encode(alt.X("zero:Q"))
     )
@@ -76,11 +77,9 @@ def forest_chart(differences: Sequence[TaskDifference], against: str) -> Chart |
         points.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q")),
         points.mark_point(filled=True, size=45, opacity=1).encode(alt.X("difference:Q", axis=axis)),
     ).properties(width="container", height=max(80, len(tasks) * max(22, (_ROW_PX * len(kept)))))
-    left_out = (
-        f" The first {len(kept)} of {len(names)} configurations." if len(kept) < len(names) else ""
-    )
+    left_out = f" {n_left_out} more configurations are not shown." if n_left_out else ""
     note = f"95 % intervals, not corrected for the number of tasks.{left_out}"
-    return chart("differences by task", note, drawn)
+    return rows_of.chart("differences by task", note, drawn)
 
 
 def sessions_chart(curves: Sequence[SessionCurves]) -> list[Chart]:
@@ -89,6 +88,7 @@ def sessions_chart(curves: Sequence[SessionCurves]) -> list[Chart]:
 
 
 def _session(curve: SessionCurves) -> Chart:
+    rows_of = Rows()
     n = len(curve.accuracy)
     names = [f"classes of session {session}" for session in range(1, n + 1)]
     lines = [*zip(names, curve.accuracy, strict=True), ("all classes", curve.overall)]
@@ -100,7 +100,7 @@ def _session(curve: SessionCurves) -> Chart:
     ]
     told = tooltips({"series:N": "", "accuracy:Q": "accuracy"})
     drawn = (
-        alt.Chart(data(rows))
+        alt.Chart(rows_of.add(rows))
         .mark_line(point=True)
         .encode(
             alt.X("after:O", axis=alt.Axis(title="sessions trained", labelAngle=0)),
@@ -110,6 +110,6 @@ def _session(curve: SessionCurves) -> Chart:
         )
         .properties(width="container", height=220)
     )
-    return chart(
+    return rows_of.chart(
         f"accuracy after each session: {distinct([curve.name])[0]}", "Means over seeds.", drawn
     )

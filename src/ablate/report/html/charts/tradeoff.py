@@ -10,9 +10,8 @@ from ablate.report.figures.words import words_of
 from ablate.report.html.charts.base import (
     Chart,
     Row,
+    Rows,
     axis_title,
-    chart,
-    data,
     distinct,
     number_format,
 )
@@ -25,6 +24,7 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
     """Draw what `figures.tradeoff.draw_tradeoff` draws, to be pointed at and moved."""
     if len(marks) < 2 or len({mark.x for mark in marks}) < 2 or len({mark.y for mark in marks}) < 2:
         return None
+    rows_of = Rows()
     names = distinct([mark.name for mark in marks])
     means: list[Row] = [
         {
@@ -62,10 +62,10 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
     ]
     stand = alt.Scale(domain=[_BEST, _OTHERS], range=[BLUE, QUIET])
     legend = alt.Legend(title=None, orient="top")
-    points = alt.Chart(data(means)).encode(x, y)
+    points = alt.Chart(rows_of.add(means)).encode(x, y)
     drawn = alt.layer(
-        alt.Chart(data(front)).mark_line(color=BLUE, opacity=0.5).encode(x, y),
-        alt.Chart(data(seeds))
+        alt.Chart(rows_of.add(front)).mark_line(color=BLUE, opacity=0.5).encode(x, y),
+        alt.Chart(rows_of.add(seeds))
         .mark_point(size=20, strokeWidth=1, color=QUIET)
         .encode(x, y, tooltip=told),
         points.mark_point(filled=True, size=80, opacity=1).encode(
@@ -80,4 +80,4 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
         points.mark_text(dx=8, align="left", limit=110).encode(alt.Text("label:N")),
     ).properties(width="container", height=260)
     title = f"{words_of(what.y)} against {words_of(what.x)}"
-    return chart(title, "Rings are single seeds; the diamond is the baseline.", drawn)
+    return rows_of.chart(title, "Rings are single seeds; the diamond is the baseline.", drawn)
