@@ -136,5 +136,5 @@ def _plain(
             rows.append(Row(cells))
     left = (*labels, *settings)
     legend = "Mean ± standard deviation over seeds."
-    header = (*left, "seeds", *metrics)
+    header = (*left, "runs", *metrics)
     return Grid(reports[0][1].name, None, header, len(left), (("", tuple(rows)),), legend)
