@@ -3,6 +3,7 @@
 Names from outside are data or titles, never part of an expression or of a field's name.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,6 @@ Row = dict[str, str | int | float | bool | None]
 # Ink would not be seen on a dark page.
 COLOURS = tuple(QUIET if colour == INK else colour for colour in CYCLE)
 _MOST_CHARACTERS = 60
-_LABEL_LIMIT_PX = 190
 _FORMATS = {"fraction": ".3f", "count": ",.3~s", "bytes": ".3~s", "seconds": ",.1f"}
 _UNITS = {"bytes": "bytes", "seconds": "seconds"}
 
@@ -45,7 +45,7 @@ class Rows:
     def add(self, rows: Iterable[Row]) -> alt.NamedData:
         """Keep rows, and return what a layer is drawn of."""
         name = f"rows{len(self._datasets)}"
-        self._datasets[name] = list(rows)
+        self._datasets[name] = [{key: _finite(value) for key, value in row.items()} for row in rows]
         return alt.NamedData(name=name)
 
     def chart(self, title: str, note: str, drawn: alt.TopLevelMixin) -> Chart:
@@ -55,6 +55,11 @@ class Rows:
         spec.pop("config", None)
         spec.pop("$schema", None)
         return Chart(title, note, spec | {"datasets": self._datasets})
+
+
+def _finite(value: str | int | float | bool | None) -> str | int | float | bool | None:
+    """Leave out what is no number: JSON has no way to write it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -72,13 +77,19 @@ def colour(names: Sequence[str], title: str | None = None, legend: bool = True) 
     """Give each name a colour of its own; more names than colours take them in turn."""
     colours = [COLOURS[number % len(COLOURS)] for number in range(len(names))]
     scale = alt.Scale(domain=list(names), range=colours)
-    shown = alt.Legend(title=title, orient="top", columns=3, labelLimit=_LABEL_LIMIT_PX)
+    shown = alt.Legend(title=title, orient="top", columns=legend_columns(names))
     return alt.Color("series:N", scale=scale, legend=shown if legend else None)
+
+
+def legend_columns(names: Sequence[str]) -> int:
+    """Return how many names of a legend fit beside each other on a phone."""
+    longest = max(map(len, names), default=0)
+    return 4 if longest <= 3 else 2 if longest <= 10 else 1
 
 
 def rows_axis(field: str, names: Sequence[str], title: str | None = None) -> alt.Y:
     """Put names below each other, in their order."""
-    axis = alt.Axis(title=title, labelLimit=_LABEL_LIMIT_PX, grid=False)
+    axis = alt.Axis(title=title, grid=False)
     return alt.Y(f"{field}:N", scale=alt.Scale(domain=list(names)), axis=axis)
 
 

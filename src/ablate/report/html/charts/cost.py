@@ -6,7 +6,15 @@ import altair as alt
 import pandas as pd
 
 from ablate.report.figures.style import CYCLE
-from ablate.report.html.charts.base import Chart, Row, Rows, distinct, rows_axis, tooltips
+from ablate.report.html.charts.base import (
+    Chart,
+    Row,
+    Rows,
+    distinct,
+    legend_columns,
+    rows_axis,
+    tooltips,
+)
 
 STAGES = ("load", "importance", "train", "eval")
 _MOST_ROWS = 40
@@ -37,7 +45,11 @@ def cost_chart(costs: pd.DataFrame) -> Chart | None:
         .encode(
             rows_axis("label", names),
             alt.X("seconds:Q", axis=alt.Axis(title="seconds a run", tickCount=5)),
-            alt.Color("stage:N", scale=scale, legend=alt.Legend(title=None, orient="top")),
+            alt.Color(
+                "stage:N",
+                scale=scale,
+                legend=alt.Legend(title=None, orient="top", columns=legend_columns(STAGES)),
+            ),
             alt.Order("order:Q"),
             tooltip=tooltips(
                 {"label:N": "configuration", "stage:N": "stage", "seconds:Q": "seconds"}, ".1f"

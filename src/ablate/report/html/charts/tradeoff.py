@@ -43,14 +43,14 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
     ]
     lowest, highest = (f(mark.x for mark in marks) for f in (min, max))
     wide = what.x_is_cost and lowest > 0 and highest / lowest >= _WIDE_RATIO
-    scale = alt.Scale(type="log" if wide else "linear", zero=False, padding=18)
+    log, linear = alt.Scale(type="log", padding=18), alt.Scale(zero=False, padding=18)
     x_axis = alt.Axis(
         title=axis_title(words_of(what.x), what.x), format=number_format(what.x), tickCount=5
     )
     y_axis = alt.Axis(
         title=axis_title(words_of(what.y), what.y), format=number_format(what.y), tickCount=6
     )
-    x = alt.X("x:Q", scale=scale, axis=x_axis)
+    x = alt.X("x:Q", scale=log if wide else linear, axis=x_axis)
     y = alt.Y("y:Q", scale=alt.Scale(zero=False, padding=14), axis=y_axis)
     told = [
         alt.Tooltip("label:N", title="configuration"),

@@ -32,15 +32,16 @@
   const isDark = window.matchMedia("(prefers-color-scheme: dark)");
   const config = () => {
     const [ink, quiet, line] = isDark.matches ? ["#e6e8eb", "#a3abb5", "#363b43"] : ["#1c1e21", "#5d6570", "#d9dde3"];
+    const isNarrow = window.innerWidth < 640;
     return {
       background: "transparent",
       view: { stroke: null },
       text: { color: ink },
       axis: {
         labelColor: ink, titleColor: ink, titleFontWeight: "normal", domainColor: quiet, tickColor: quiet,
-        gridColor: line, labelFontSize: 11, titleFontSize: 12,
+        gridColor: line, labelFontSize: 11, titleFontSize: 12, labelLimit: isNarrow ? 110 : 200,
       },
-      legend: { labelColor: ink, titleColor: ink, labelFontSize: 11 },
+      legend: { labelColor: ink, titleColor: ink, labelFontSize: 11, labelLimit: isNarrow ? 130 : 300 },
     };
   };
   // Expressions are interpreted: the page's policy forbids compiling them.
