@@ -1,6 +1,7 @@
 """Run folders read, merged and filtered; what is damaged is named."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -72,14 +73,18 @@ def test_a_run_that_is_whole_elsewhere_is_not_damaged(tmp_path):
     assert load([tmp_path / "one", tmp_path / "two"]).damaged == {}
 
 
-def test_the_ablation_is_that_of_the_latest_run_with_the_values_of_all(tmp_path):
-    early, late = "2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"
-    a_run(tmp_path, 16, ablation=replace(RANK, values=[16], baseline=16), finished_at=early)
-    a_run(tmp_path, 8, ablation=replace(RANK, values=[8, 64], baseline=8), finished_at=late)
+def test_the_ablation_is_that_of_the_record_written_last_with_the_values_of_all(tmp_path):
+    older, newer = (
+        a_run(tmp_path, value, ablation=replace(RANK, values=values, baseline=value))
+        for value, values in ((16, [16]), (8, [8, 64]))
+    )
+    for folder, seconds in ((older, 1000), (newer, 2000)):
+        os.utime(folder.path / "result.json", (seconds, seconds))
     loaded = load([tmp_path])
     assert loaded.ablations["rank"].values == [8, 64, 16]
     assert loaded.ablations["rank"].baseline == 8
-    assert loaded.notes == ("runs of rank name several baselines; that of the last one counts",)
+    (note,) = loaded.notes
+    assert note == "runs of rank name several baselines; that of the record written last counts"
 
 
 def test_a_record_of_version_0_1_finds_its_ablation_in_its_configuration(tmp_path):

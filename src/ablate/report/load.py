@@ -119,9 +119,15 @@ def _rank(record: RunRecord) -> tuple[bool, str]:
 def _ablations(
     records: Iterable[RunRecord], places: Mapping[str, Path]
 ) -> tuple[dict[str, AblationRecord], list[str]]:
-    """Return each ablation as its latest run knows it, with the values of all, and where runs disagree."""
+    """Return each ablation as the record that was written last knows it, with the values of all.
+
+    A call with another baseline writes its runs' records again; their runs may have ended long before.
+
+    Returns:
+        The ablations by name, and where runs disagree.
+    """
     known: dict[str, list[AblationRecord]] = {}
-    for record in sorted(records, key=_rank):
+    for record in sorted(records, key=lambda one: _written(places[str(one.row["run_id"])])):
         name = record.row.get("ablation")
         if name is None:
             continue
@@ -136,8 +142,17 @@ def _ablations(
         values = {repr(value): value for one in (latest, *versions) for value in one.values}
         ablations[name] = replace(latest, name=name, values=list(values.values()))
         if len({repr(one.baseline) for one in versions}) > 1:
-            notes.append(f"runs of {name} name several baselines; that of the last one counts")
+            notes.append(
+                f"runs of {name} name several baselines; that of the record written last counts"
+            )
     return ablations, notes
+
+
+def _written(run_folder: Path) -> int:
+    try:
+        return (run_folder / "result.json").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _from_config(path: Path) -> AblationRecord | None:
