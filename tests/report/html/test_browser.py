@@ -22,6 +22,7 @@ from tests.report.sweeps import finished, task
 from ablate.report.compare import report_of
 from ablate.report.html import write_page
 from ablate.report.load import load
+from ablate.results.record import SessionResult
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -61,6 +62,22 @@ def page(tmp_path_factory):
             costs = {"trainable_parameters": value * 100, "train_seconds": 3.0 + seed}
             run = finished(folder / "s", value, seed, [(about, items), controls], **costs)
             (run.path / "config.yaml").write_text(yaml.safe_dump({"data": SHAPES}))
+    return write_page(report_of(load([folder / "s"])), folder)
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    """The page of runs without an ablation: two axes, sessions, numbers that never differ."""
+    folder = tmp_path_factory.mktemp("grid")
+    for number, (method, rank) in enumerate(
+        [("lora", 8), ("lora", 16), ("lorsu", 8), ("lorsu", 16)]
+    ):
+        columns = {"method": method, "rank": rank, "accuracy": number / 10, "accuracy_before": 0.1}
+        run = finished(folder / "s", None, 0, ablation=None, config=f"c{number}", **columns)
+        record = run.read()
+        after = [(0, 1), (0, 2), (1, 1), (1, 2), (2, 1), (2, 2)]
+        record.sessions = [SessionResult(a, s, "a, b", number / 10, 5) for a, s in after]
+        run.rewrite(record)
     return write_page(report_of(load([folder / "s"])), folder)
 
 
@@ -114,7 +131,7 @@ def screenshot(browser, name):
         return np.asarray(image.convert("L"))
 
 
-@pytest.mark.parametrize("which", ["page", "hostile"])
+@pytest.mark.parametrize("which", ["page", "grid", "hostile"])
 def test_pictures_are_drawn_without_an_error_or_a_request(browser, which, request):
     file = request.getfixturevalue(which)
     places = opened(browser, file)

@@ -40,8 +40,12 @@ def record_of(spec):
             "ablation.baseline=lora",
             "seeds=[0,3]",
         ],
-        ["method=lora,lorsu", "method.rank=8", "seed=3"],
-        ["method=lora", "seeds=[1,2]", "name=a-name", "data.question='what is \\'it\\' for $x?'"],
+        [
+            "method=lora,lorsu",
+            "method.rank=8",
+            "seed=3",
+            "data.question='what is \\'it\\' for $x?'",
+        ],
         [
             "+ablation=encoder",
             "ablation.values=[tiny-vit]",

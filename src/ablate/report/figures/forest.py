@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ablate.report.figures.series import by_settings, names_of
@@ -215,7 +214,8 @@ def draw_forest(
     axes.set_ylim(len(tasks) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"difference to {short(against, 22)}")
-    is_cut = _limit(axes, differences)
+    left, right, is_cut = limits(differences)
+    axes.set_xlim(left, right)
     number_ticks(axes, "x", lambda value, step: signed(value, digits_of_step(step)), 4)
     if len(names) > 1:
         figure.legend(
@@ -236,8 +236,8 @@ def draw_forest(
     return figure
 
 
-def _limit(axes: Axes, differences: Sequence[TaskDifference]) -> bool:
-    """Limit the axis to what keeps the means apart, and tell whether an interval goes on beyond it."""
+def limits(differences: Sequence[TaskDifference]) -> tuple[float, float, bool]:
+    """Return the ends of an axis that keeps the means apart, and whether an interval goes on beyond them."""
     seeds = [difference for one in differences for difference in (*one.by_seed, 0.0)]
     ends = [end for one in differences for end in (one.low, one.high) if end is not None]
     low, high = min(seeds), max(seeds)
@@ -247,8 +247,8 @@ def _limit(axes: Axes, differences: Sequence[TaskDifference]) -> bool:
         min(max([high, *ends]), high + room, 1.0),
     )
     pad = 0.04 * (right - left)
-    axes.set_xlim(left - pad, right + pad)
-    return bool(ends) and (min(ends) < left or max(ends) > right)
+    is_cut = bool(ends) and (min(ends) < left or max(ends) > right)
+    return left - pad, right + pad, is_cut
 
 
 def _task_words(task: str, metric: str, tasks: Sequence[tuple[str, str]]) -> str:

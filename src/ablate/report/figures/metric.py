@@ -8,6 +8,7 @@ from ablate.report.figures.scale import ValueScale, scale_of
 from ablate.report.figures.scale import name_of as value_name
 from ablate.report.figures.series import (
     Series,
+    differ,
     key_words,
     measured,
     names_of,
@@ -47,8 +48,7 @@ def draw_metric(ablation: AblationReport, metric: str) -> Figure | None:
         None where there is nothing to compare.
     """
     series = series_of(ablation, metric)
-    numbers = {n for one in series for c in one.comparisons for n in (c.mean, *c.per_seed)}
-    if sum(len(one.comparisons) for one in series) < 2 or len(numbers - {None}) < 2:
+    if not differ(series):
         return None
     scale = scale_of(ablation.values) if ablation.key is not None else None
     if scale is not None and scale.is_number and len(series) <= len(CYCLE):

@@ -54,6 +54,13 @@ def series_of(ablation: AblationReport, metric: str) -> list[Series]:
     ]
 
 
+def differ(series: Sequence[Series]) -> bool:
+    """Tell whether there is anything to compare: two configurations, and two different numbers."""
+    comparisons = [one for part in series for one in part.comparisons]
+    numbers = {number for one in comparisons for number in (one.mean, *one.per_seed)}
+    return len(comparisons) > 1 and len(numbers - {None}) > 1
+
+
 def by_settings(ablation: AblationReport) -> list[list[Configuration]]:
     """Group an ablation's configurations by their settings: those that one baseline is for."""
     groups: dict[str, list[Configuration]] = {}

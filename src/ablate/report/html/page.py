@@ -73,6 +73,7 @@ class Section:
         charts: Pictures of metrics and trade-offs.
         task_charts: Pictures by task and session.
         confusions: Pictures of what is taken for what.
+        n_more_confusions: Tasks that have none, for want of room.
         changes: What changed.
         items: The items that changed most.
         tasks: The tasks.
@@ -86,6 +87,7 @@ class Section:
     charts: list[Chart]
     task_charts: list[Chart]
     confusions: list[Chart]
+    n_more_confusions: int
     changes: Changes
     items: list[Item]
     tasks: list[TaskRow]
@@ -107,6 +109,7 @@ def section_of(ablation: AblationReport, report: Report) -> Section:
         list(_charts(ablation, loaded)),
         list(_task_charts(ablation, loaded, compared)),
         list(_confusions(changes)),
+        max(0, len({one.task for one in changes.confusions}) - _MOST_CONFUSIONS),
         changes,
         [Item(one, images[one.config_file].of(one.task, one.cluster_id)) for one in changes.items],
         _tasks(ablation, loaded),

@@ -6,7 +6,7 @@ import altair as alt
 
 from ablate.report.figures.heat import Grid
 from ablate.report.figures.scale import ValueScale, scale_of
-from ablate.report.figures.series import Series, key_words, names_of, series_of
+from ablate.report.figures.series import Series, differ, key_words, names_of, series_of
 from ablate.report.figures.style import BLUE, QUIET, short
 from ablate.report.figures.words import words_of
 from ablate.report.html.charts.base import (
@@ -23,13 +23,15 @@ from ablate.report.html.charts.base import (
 from ablate.report.verdict import AblationReport
 
 _ROW_PX = 26
-_NOTE = "Rings are single seeds, the dashed line is the baseline, bars are the 95 % interval of the difference to it."
+_SEEDS = "Rings are single seeds."
+_BASELINE = "The dashed line is the baseline."
+_BARS = "Bars are the 95 % interval of the difference to it."
 
 
 def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
     """Draw what `figures.metric.draw_metric` draws, to be pointed at."""
     series = series_of(ablation, metric)
-    if sum(len(one.comparisons) for one in series) < 2:
+    if not differ(series):
         return None
     scale = scale_of(ablation.values) if ablation.key is not None else None
     names = names_of(ablation)
@@ -49,36 +51,36 @@ def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
         order = [labels[c.configuration.run_ids] for s in series for c in s.comparisons]
         place = rows_axis("label", order)
     mean = {along: place, across: number("mean:Q", scale=value, axis=axis)}
-    series_colour = colour([s.name or metric for s in series], legend=len(series) > 1)
+    # Where each has a row with its name, colours would say nothing more.
+    colours = [one.name or metric for one in series] if numeric else [metric]
+    series_colour = colour(colours, legend=len(colours) > 1)
     told = tooltips(
         {"label:N": "configuration", "mean:Q": "mean", "seeds:Q": "seeds", "words:N": "verdict"},
         number_format(metric),
     )
     told[2] = alt.Tooltip("seeds:Q", title="seeds", format="d")
     base = alt.Chart(rows_of.add(means)).encode(color=series_colour)
-    layers: list[alt.Chart] = [
-        alt.Chart(rows_of.add(baselines))
-        .mark_rule(strokeDash=[4, 3], color=QUIET)
-        .encode(**{across: "mean:Q"}),
-        base.mark_rule(strokeWidth=2).encode(
-            **{along: place, across: "low:Q", f"{across}2": "high:Q"}
-        ),
-        base.mark_point(filled=True, size=70, opacity=1).encode(**mean, tooltip=told),
-        alt.Chart(rows_of.add(seeds))
-        .mark_point(size=22, strokeWidth=1, opacity=0.8)
-        .encode(
-            **{along: place, across: "number:Q"},
-            color=series_colour,
-            tooltip=tooltips(
-                {"label:N": "configuration", "seed:N": "seed", "number:Q": words_of(metric)}
-            ),
-        ),
-    ]
+    layers: list[alt.Chart] = []
+    note = _SEEDS
+    if baselines:
+        dashed = alt.Chart(rows_of.add(baselines)).mark_rule(strokeDash=[4, 3], color=QUIET)
+        layers.append(dashed.encode(**{across: "mean:Q"}))
+        note = f"{note} {_BASELINE}"
+    if any(row["low"] is not None for row in means):
+        bars = base.mark_rule(strokeWidth=2)
+        layers.append(bars.encode(**{along: place, across: "low:Q", f"{across}2": "high:Q"}))
+        note = f"{note} {_BARS}"
     if numeric:
-        layers.insert(1, base.mark_line(opacity=0.4).encode(**mean))
+        layers.append(base.mark_line(opacity=0.4).encode(**mean))
+    layers.append(base.mark_point(filled=True, size=70, opacity=1).encode(**mean, tooltip=told))
+    rings = alt.Chart(rows_of.add(seeds)).mark_point(size=22, strokeWidth=1, opacity=0.8)
+    of_seed = tooltips({"label:N": "configuration", "seed:N": "seed", "number:Q": words_of(metric)})
+    layers.append(
+        rings.encode(**{along: place, across: "number:Q"}, color=series_colour, tooltip=of_seed)
+    )
     height = 260 if numeric else max(60, _ROW_PX * len(means))
     drawn = alt.layer(*layers).properties(width="container", height=height)
-    return rows_of.chart(words_of(metric), _NOTE, drawn)
+    return rows_of.chart(words_of(metric), note, drawn)
 
 
 def _rows(
@@ -87,12 +89,13 @@ def _rows(
     """Return the rows of means, of seeds and of baselines."""
     means: list[Row] = []
     seeds: list[Row] = []
+    numeric = scale is not None and scale.is_number
     for one in series:
         for comparison in one.comparisons:
             interval = one.interval(comparison)
             about: Row = {
                 "label": labels[comparison.configuration.run_ids],
-                "series": one.name or comparison.metric,
+                "series": one.name if numeric and one.name else comparison.metric,
             }
             if scale is not None and scale.is_number:
                 about["value"] = float(comparison.value)  # type: ignore[arg-type]  # a number, says the scale
@@ -129,8 +132,12 @@ def grid_chart(ablation: AblationReport, metric: str, grid: Grid) -> Chart | Non
         for (row, column), one in grid.cells.items()
         if (mean := mean_of.get(one.run_ids)) is not None
     ]
-    if len({row["mean"] for row in rows}) < 2:
+    means = {float(str(row["mean"])) for row in rows}
+    if len(means) < 2:
         return None
+    middle = (min(means) + max(means)) / 2
+    rows = [row | {"dark": float(str(row["mean"])) > middle} for row in rows]
+    shade_of_text = alt.condition("datum.dark", alt.value("white"), alt.value("#222222"))
     rows_of = Rows()
     numbers = number_format(metric)
     x = alt.X(
@@ -147,7 +154,7 @@ def grid_chart(ablation: AblationReport, metric: str, grid: Grid) -> Chart | Non
     shade = alt.Color("mean:Q", scale=alt.Scale(scheme="blues"), legend=None)
     drawn = alt.layer(
         cells.mark_rect(stroke=BLUE, strokeWidth=0.3).encode(shade),
-        cells.mark_text(color="#111111").encode(alt.Text("mean:Q", format=numbers)),
+        cells.mark_text().encode(alt.Text("mean:Q", format=numbers), color=shade_of_text),
     ).properties(width="container", height=max(80, 40 * len(grid.row_levels)))
     axes = " and ".join(short(key_words(key)) for key in (grid.rows, grid.columns))
     return rows_of.chart(f"{words} over {axes}", "Means over seeds.", drawn)

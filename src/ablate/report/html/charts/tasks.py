@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from ablate.report.figures.forest import TaskDifference
+from ablate.report.figures.forest import TaskDifference, limits
 from ablate.report.figures.sessions import SessionCurves
 from ablate.report.figures.style import QUIET
 from ablate.report.html.charts.base import (
@@ -72,22 +72,30 @@ def forest_chart(shown: Sequence[TaskDifference], n_left_out: int, against: str)
         .mark_rule(strokeDash=[4, 3], color=QUIET)
         .encode(alt.X("zero:Q"))
     )
-    drawn = alt.layer(
-        zero,
-        points.mark_rule(strokeWidth=2).encode(alt.X("low:Q"), alt.X2("high:Q")),
-        points.mark_point(filled=True, size=45, opacity=1).encode(alt.X("difference:Q", axis=axis)),
-    ).properties(width="container", height=max(80, len(tasks) * max(22, (_ROW_PX * len(kept)))))
+    left, right, is_cut = limits(shown)
+    scale = alt.Scale(domain=[left, right], nice=False)
+    layers = [zero]
+    if any(one.low is not None for one in shown):
+        bars = points.mark_rule(strokeWidth=2, clip=True)
+        layers.append(bars.encode(alt.X("low:Q", scale=scale), alt.X2("high:Q")))
+    dots = points.mark_point(filled=True, size=45, opacity=1)
+    layers.append(dots.encode(alt.X("difference:Q", scale=scale, axis=axis)))
+    height = max(80, len(tasks) * max(22, _ROW_PX * len(kept)))
+    drawn = alt.layer(*layers).properties(width="container", height=height)
+    cut = " Bars that reach the edge go on beyond it." if is_cut else ""
     left_out = f" {n_left_out} more configurations are not shown." if n_left_out else ""
-    note = f"95 % intervals, not corrected for the number of tasks.{left_out}"
+    note = f"95 % intervals, not corrected for the number of tasks.{cut}{left_out}"
     return rows_of.chart("differences by task", note, drawn)
 
 
 def sessions_chart(curves: Sequence[SessionCurves]) -> list[Chart]:
     """Draw accuracy after each session, one picture for each configuration."""
-    return [_session(one) for one in curves[:_MOST_CURVES]]
+    n_left_out = max(0, len(curves) - _MOST_CURVES)
+    left_out = f" {n_left_out} more configurations are not shown." if n_left_out else ""
+    return [_session(one, f"Means over seeds.{left_out}") for one in curves[:_MOST_CURVES]]
 
 
-def _session(curve: SessionCurves) -> Chart:
+def _session(curve: SessionCurves, note: str) -> Chart:
     rows_of = Rows()
     n = len(curve.accuracy)
     names = [f"classes of session {session}" for session in range(1, n + 1)]
@@ -110,6 +118,4 @@ def _session(curve: SessionCurves) -> Chart:
         )
         .properties(width="container", height=220)
     )
-    return rows_of.chart(
-        f"accuracy after each session: {distinct([curve.name])[0]}", "Means over seeds.", drawn
-    )
+    return rows_of.chart(f"accuracy after each session: {distinct([curve.name])[0]}", note, drawn)
