@@ -96,7 +96,6 @@ METRICS = {
     "train_seconds": Metric("lower", "seconds"),
     "eval_seconds": Metric("lower", "seconds"),
 }
-METRIC_COLUMNS = tuple(METRICS)
 TASK_COLUMNS = (
     "run_id",
     "task",
