@@ -69,7 +69,9 @@ def _along_numbers(
         means = measured([comparison.mean for comparison in one.comparisons])
         if one.baseline is not None and one.baseline.mean is not None:
             baseline(axes, "y", one.baseline.mean, colour if one.name else QUIET)
-        axes.plot(places, means, color=colour, alpha=0.45, linewidth=1, zorder=2)
+        # Comparisons begin with the baseline, wherever it stands on the axis.
+        line = sorted(zip(places, means, strict=True))
+        axes.plot(*zip(*line, strict=True), color=colour, alpha=0.45, linewidth=1, zorder=2)
         beside = 0.13 * step / max(1, len(series) / 2)
         x, seeds = _seeds(one.comparisons, [place - beside for place in places])
         rings(axes, x, seeds, colour)
