@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ablate.report.figures import against
 from ablate.report.figures.forest import task_differences
 from ablate.report.figures.heat import grid_of
-from ablate.report.figures.series import names_of
+from ablate.report.figures.series import key_words, names_of
 from ablate.report.figures.sessions import session_curves
 from ablate.report.figures.tradeoff import marks_of, tradeoffs
 from ablate.report.html.changes import ChangedItem, Changes, changes_of
@@ -135,7 +135,7 @@ def _task_charts(ablation: AblationReport, loaded: Loaded, compared: str) -> Ite
     forest = forest_chart(*task_differences(ablation, loaded), compared)
     if forest is not None:
         yield forest
-    yield from sessions_chart(session_curves(ablation, loaded.sessions))
+    yield from sessions_chart(session_curves(ablation, loaded.sessions), key_words(ablation.key))
 
 
 def _confusions(changes: Changes) -> Iterator[Chart]:

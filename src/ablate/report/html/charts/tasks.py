@@ -88,14 +88,15 @@ def forest_chart(shown: Sequence[TaskDifference], n_left_out: int, against: str)
     return rows_of.chart("differences by task", note, drawn)
 
 
-def sessions_chart(curves: Sequence[SessionCurves]) -> list[Chart]:
+def sessions_chart(curves: Sequence[SessionCurves], axis_name: str) -> list[Chart]:
     """Draw accuracy after each session, one picture for each configuration."""
     n_left_out = max(0, len(curves) - _MOST_CURVES)
     left_out = f" {n_left_out} more configurations are not shown." if n_left_out else ""
-    return [_session(one, f"Means over seeds.{left_out}") for one in curves[:_MOST_CURVES]]
+    note = f"Means over seeds.{left_out}"
+    return [_session(one, axis_name, note) for one in curves[:_MOST_CURVES]]
 
 
-def _session(curve: SessionCurves, note: str) -> Chart:
+def _session(curve: SessionCurves, axis_name: str, note: str) -> Chart:
     rows_of = Rows()
     n = len(curve.accuracy)
     names = [f"classes of session {session}" for session in range(1, n + 1)]
@@ -118,4 +119,5 @@ def _session(curve: SessionCurves, note: str) -> Chart:
         )
         .properties(width="container", height=220)
     )
-    return rows_of.chart(f"accuracy after each session: {distinct([curve.name])[0]}", note, drawn)
+    name = distinct([f"{axis_name} {curve.name}".strip()])[0]
+    return rows_of.chart(f"accuracy after each session: {name}", note, drawn)

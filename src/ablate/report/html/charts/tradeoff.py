@@ -1,5 +1,6 @@
 """Two quantities against each other, with their Pareto front."""
 
+import math
 from collections.abc import Sequence
 
 import altair as alt
@@ -26,9 +27,13 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
         return None
     rows_of = Rows()
     names = distinct([mark.name for mark in marks])
+    lowest, highest = (f(mark.x for mark in marks) for f in (min, max))
+    wide = what.x_is_cost and lowest > 0 and highest / lowest >= _WIDE_RATIO
+    middle = math.sqrt(lowest * highest) if wide else (lowest + highest) / 2
     means: list[Row] = [
         {
             "label": name,
+            "isLeft": mark.x <= middle,
             "x": mark.x,
             "y": mark.y,
             "front": _BEST if mark.on_front else _OTHERS,
@@ -41,8 +46,6 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
         for mark, name in zip(marks, names, strict=True)
         for x, y in mark.seeds
     ]
-    lowest, highest = (f(mark.x for mark in marks) for f in (min, max))
-    wide = what.x_is_cost and lowest > 0 and highest / lowest >= _WIDE_RATIO
     log, linear = alt.Scale(type="log", padding=18), alt.Scale(zero=False, padding=18)
     x_axis = alt.Axis(
         title=axis_title(words_of(what.x), what.x), format=number_format(what.x), tickCount=5
@@ -77,7 +80,16 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
             ),
             tooltip=told,
         ),
-        points.mark_text(dx=8, align="left", limit=110).encode(alt.Text("label:N")),
+        *_names(points),
     ).properties(width="container", height=260)
     title = f"{words_of(what.y)} against {words_of(what.x)}"
-    return rows_of.chart(title, "Rings are single seeds; the diamond is the baseline.", drawn)
+    has_baseline = any(mark.configuration.is_baseline for mark in marks)
+    note = "Rings are single seeds" + ("; the diamond is the baseline." if has_baseline else ".")
+    return rows_of.chart(title, note, drawn)
+
+
+def _names(points: alt.Chart) -> list[alt.Chart]:
+    """Write names beside their points, towards the middle, so that none is cut off at the edge."""
+    left = points.mark_text(dx=8, align="left", limit=110).transform_filter("datum.isLeft")
+    right = points.mark_text(dx=-8, align="right", limit=110).transform_filter("!datum.isLeft")
+    return [part.encode(alt.Text("label:N")) for part in (left, right)]
