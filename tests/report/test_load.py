@@ -59,6 +59,18 @@ def test_the_same_run_with_other_answers_is_said(tmp_path):
     assert note.startswith("run-8-seed0: two folders have it with other answers")
 
 
+def test_one_seed_of_a_configuration_counts_once_whatever_it_is_called(tmp_path):
+    older = a_run(tmp_path, 8).path
+    record = json.loads((older / "result.json").read_text())
+    record["row"]["run_id"] = "renamed"
+    shutil.copytree(older, tmp_path / "runs" / "renamed")
+    (tmp_path / "runs" / "renamed" / "result.json").write_text(json.dumps(record))
+    os.utime(older / "result.json", (1000, 1000))
+    loaded = load([tmp_path])
+    assert ids(loaded) == ["renamed"]
+    assert loaded.notes == ("run-8-seed0 is renamed again: the last one counts",)
+
+
 def test_damaged_runs_are_named_and_the_others_are_there(tmp_path):
     a_run(tmp_path, 8)
     (a_run(tmp_path, 16).path / "result.json").write_text("{")

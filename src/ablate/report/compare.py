@@ -3,16 +3,15 @@
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 
 import pandas as pd
 
 from ablate.report.configurations import cell, configurations
-from ablate.report.items import read_scores
 from ablate.report.loaded import Loaded
 from ablate.report.notes import stability_notes
 from ablate.report.numbers import shown
-from ablate.report.paired import Run, Tested, tested
+from ablate.report.paired import Tested, tested
+from ablate.report.runs import Run, RunsByConfiguration
 from ablate.report.terms import items_behind
 from ablate.report.verdict import AblationReport, Comparison, Configuration, Report, Verdict
 from ablate.report.words import answer, sentence
@@ -58,7 +57,7 @@ def _ablation_report(
     named = _HEADLINES if ablation is None else ablation.metrics
     metrics = tuple(m for m in named if m in rows and rows[m].notna().any())
     stable = loaded.stable_tasks[loaded.stable_tasks["ablation"].isin([name])]
-    runs = _Runs(loaded, rows, metrics)
+    runs = RunsByConfiguration(loaded, rows, metrics)
     baseline = None if ablation is None else ablation.baseline
     comparisons: list[Comparison] = []
     for context in _contexts(found):
@@ -79,32 +78,9 @@ def _ablation_report(
     return replace(report, answer=tuple(answer(report)))
 
 
-class _Runs:
-    """The runs of an ablation, by configuration and seed; the items of one configuration are read at a time."""
-
-    def __init__(self, loaded: Loaded, rows: pd.DataFrame, metrics: Sequence[str]) -> None:
-        self._loaded = loaded
-        self._rows = {row["run_id"]: row for row in rows[["run_id", *metrics]].to_dict("records")}
-        self._metrics = metrics
-        self._records = {str(record.row["run_id"]): record for record in loaded.records}
-
-    def of(self, configuration: Configuration) -> dict[int, Run]:
-        """Return the runs by seed; their items are kept as long as these are."""
-        return {
-            seed: self._run(run_id)
-            for seed, run_id in zip(configuration.seeds, configuration.run_ids, strict=True)
-        }
-
-    def _run(self, run_id: str) -> Run:
-        record, path = self._records[run_id], self._loaded.items_of(run_id)
-        row = {metric: cell(self._rows[run_id][metric]) for metric in self._metrics}
-        numbers = {metric: None if n is None else float(n) for metric, n in row.items()}
-        return Run(record, numbers, cache(lambda: read_scores(path, record)))
-
-
 def _compared(
     context: Sequence[Configuration],
-    runs: _Runs,
+    runs: RunsByConfiguration,
     metrics: Sequence[str],
     stable: pd.DataFrame,
     margins: Mapping[str, float],

@@ -22,31 +22,10 @@ def load(folders: Sequence[Path]) -> Loaded:
     Raises:
         ConfigError: If one is not a sweep folder.
     """
-    found: dict[str, tuple[RunRecord, Path]] = {}
-    damaged: dict[str, str] = {}
-    notes = []
-    for folder in folders:
-        if not (folder / "runs").is_dir():
-            raise ConfigError(
-                f"'{folder}' has no runs. Fix: give the folder of a sweep, such as outputs/rank."
-            )
-        runs = read_runs(folder)
-        damaged |= runs.damaged
-        for record in runs.records:
-            run_id, place = str(record.row["run_id"]), folder / "runs" / str(record.row["run_id"])
-            other = found.get(run_id)
-            if (
-                other is not None
-                and _both_ok(record, other[0])
-                and record.digest != other[0].digest
-            ):
-                notes.append(
-                    f"{run_id}: two folders have it with other answers; the last one counts"
-                )
-            if other is None or _rank(record) >= _rank(other[0]):
-                found[run_id] = record, place
-    records = sorted((record for record, _ in found.values()), key=record_order)
-    places = {str(record.row["run_id"]): found[str(record.row["run_id"])][1] for record in records}
+    found, damaged, notes = _merged(folders)
+    places = {run_id: place for run_id, (_, place) in found.items()}
+    kept, twice = _once([record for record, _ in found.values()], places)
+    records = sorted(kept, key=record_order)
     ablations, disagreements = _ablations(records, places)
     tables = tables_of(records)
     return Loaded(
@@ -59,7 +38,7 @@ def load(folders: Sequence[Path]) -> Loaded:
         tables.stable_tasks,
         ablations,
         {run_id: why for run_id, why in damaged.items() if run_id not in found},
-        (*notes, *disagreements),
+        (*notes, *twice, *disagreements),
     )
 
 
@@ -108,12 +87,59 @@ def _is(cell: object, given: str) -> bool:
     return isinstance(cell, str) and cell == given
 
 
-def _both_ok(one: RunRecord, other: RunRecord) -> bool:
-    return one.status == "ok" and other.status == "ok"
+def _merged(
+    folders: Sequence[Path],
+) -> tuple[dict[str, tuple[RunRecord, Path]], dict[str, str], list[str]]:
+    """Return every run and its folder by run id, why others cannot be read, and which differ between folders."""
+    found: dict[str, tuple[RunRecord, Path]] = {}
+    damaged: dict[str, str] = {}
+    notes = []
+    for folder in folders:
+        if not (folder / "runs").is_dir():
+            raise ConfigError(
+                f"'{folder}' has no runs. Fix: give the folder of a sweep, such as outputs/rank."
+            )
+        runs = read_runs(folder)
+        damaged |= runs.damaged
+        for record in runs.records:
+            run_id = str(record.row["run_id"])
+            other = found[run_id][0] if run_id in found else None
+            if other is not None and _differ(record, other):
+                notes.append(
+                    f"{run_id}: two folders have it with other answers; the last one counts"
+                )
+            if other is None or _rank(record) >= _rank(other):
+                found[run_id] = record, folder / "runs" / run_id
+    return found, damaged, notes
+
+
+def _differ(one: RunRecord, other: RunRecord) -> bool:
+    return one.status == other.status == "ok" and one.digest != other.digest
 
 
 def _rank(record: RunRecord) -> tuple[bool, str]:
     return record.status == "ok", str(record.row.get("finished_at") or "")
+
+
+def _once(
+    records: Sequence[RunRecord], places: Mapping[str, Path]
+) -> tuple[list[RunRecord], list[str]]:
+    """Keep one successful run of each configuration and seed, which versions of ablate may name differently.
+
+    Returns:
+        The runs, and what was left out.
+    """
+    kept: dict[object, RunRecord] = {}
+    notes = []
+    for record in sorted(records, key=lambda one: _written(places[str(one.row["run_id"])])):
+        row = record.row
+        key: object = row["run_id"]
+        if record.status == "ok" and record.config_id is not None:
+            key = (row.get("ablation"), record.config_id, row["seed"])
+        if key in kept:
+            notes.append(f"{kept[key].row['run_id']} is {row['run_id']} again: the last one counts")
+        kept[key] = record
+    return list(kept.values()), notes
 
 
 def _ablations(

@@ -1,15 +1,15 @@
 """One configuration against its baseline in one metric: the seeds and items that both have, and the test of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from ablate.report.items import Scores, UnusableItemsError
+from ablate.report.items import UnusableItemsError
+from ablate.report.runs import Run
 from ablate.report.terms import WITH_ITEMS, Term, check_sum, chosen_by_runs, terms_of
 from ablate.results.columns import METRICS
-from ablate.results.record import RunRecord
 from ablate.statistics.crossed import Floats, Stratum, components, crossed
 from ablate.statistics.estimate import Estimate
 from ablate.statistics.planning import Goal, Needed, needed, needed_seeds
@@ -17,21 +17,6 @@ from ablate.statistics.single import one_seed, over_seeds
 
 _NO_BASE = "the baseline has no such number"
 _CHOSEN = "rests on tasks that were chosen by the runs it compares"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One successful run, whose items are read when a metric needs them.
-
-    Attributes:
-        record: Its record.
-        numbers: Its metrics, by column; None where one was not measured.
-        scores: Reads its items.
-    """
-
-    record: RunRecord
-    numbers: Mapping[str, float | None]
-    scores: Callable[[], Mapping[tuple[str, str], Scores]]
 
 
 @dataclass(frozen=True)

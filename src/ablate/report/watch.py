@@ -26,7 +26,7 @@ def watch(folders: Sequence[Path], where: Mapping[str, str], margins: Mapping[st
         margins: The user's margins of equivalence, by metric.
     """
     seen: object = None
-    with Live(console=console(), auto_refresh=False, vertical_overflow="visible") as live:
+    with Live(console=console(), auto_refresh=False) as live:
         while True:
             now = _results(folders)
             if now != seen:
@@ -37,11 +37,9 @@ def watch(folders: Sequence[Path], where: Mapping[str, str], margins: Mapping[st
 
 def _page(folders: Sequence[Path], where: Mapping[str, str], margins: Mapping[str, float]) -> Group:
     loaded = only(load(folders), where)
-    lines = [
-        *missing(loaded),
-        f"{len(loaded.finished)} runs; {time.strftime('%H:%M:%S')}; Ctrl-C ends",
-    ]
-    return Group(rendered(report_of(loaded, margins)), *(Text(printable(line)) for line in lines))
+    now = f"{len(loaded.finished)} runs at {time.strftime('%H:%M:%S')}; Ctrl-C ends"
+    lines = [Text(printable(line)) for line in (now, *missing(loaded))]
+    return Group(*lines, rendered(report_of(loaded, margins), with_words=False))
 
 
 def _results(folders: Sequence[Path]) -> dict[Path, int]:
