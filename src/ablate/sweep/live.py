@@ -1,5 +1,7 @@
 """A sweep on a terminal while it runs: how much is left, and the table of what is done."""
 
+import logging
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from ablate.runner.prepare import PreparedRun
 from ablate.runner.record import new_record
 from ablate.sweep.remaining import seconds_left
 from ablate.telemetry.progress import SweepDisplay, sweep_display
+
+log = logging.getLogger(__name__)
 
 # The table is made again once this many times as long has passed as it took: a twentieth of the time at most.
 _REST = 20.0
@@ -51,7 +55,12 @@ class LiveSweep:
         self._display.advance(seconds_left(list(self._waiting.values()), self._done))
         started = time.monotonic()
         if started >= self._next_table:
-            self._show_table(run.folder.sweep_path)
+            self._next_table = math.inf
+            try:
+                self._show_table(run.folder.sweep_path)
+            except Exception:  # whatever it is, the sweep goes on; its end makes the table again
+                log.exception("the table could not be shown")
+                return
             now = time.monotonic()
             self._next_table = now + _REST * (now - started)
 

@@ -19,7 +19,7 @@ class SweepDisplay:
         self._live = live
         self._left = _TimeLeft()
         self._sweep = progress.add_task(label, total=total, unit="runs", left=self._left)
-        self.progress = progress
+        self._progress = progress
 
     def advance(self, seconds_left: float | None) -> None:
         """Count one run as done.
@@ -28,11 +28,22 @@ class SweepDisplay:
             seconds_left: How long the others will take; None if that cannot be said.
         """
         self._left.set(seconds_left)
-        self.progress.advance(self._sweep)
+        self._progress.advance(self._sweep)
+        self._live.refresh()
+
+    @contextmanager
+    def stage(self, label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+        """Show a bar below the sweep's for the length of the block; yield what counts on it."""
+        task = self._progress.add_task(f"  {label}", total=total, unit=f"{unit}s")
+        self._live.refresh()
+        try:
+            yield lambda n: self._progress.advance(task, n)
+        finally:
+            self._progress.remove_task(task)
 
     def show(self, table: RenderableType) -> None:
         """Show a table below the bars, in the place of an earlier one."""
-        self._live.update(Group(self.progress, table))
+        self._live.update(Group(self._progress, table), refresh=True)
 
     def say(self, line: str) -> bool:
         """Print a line above the bars, if they are drawn on standard output; tell whether they are."""
@@ -121,12 +132,8 @@ def stage_bar(label: str, total: int, unit: str) -> Iterator[Callable[[int], Non
     if _display is None:
         yield _uncounted
         return
-    progress = _display.progress
-    task = progress.add_task(f"  {label}", total=total, unit=f"{unit}s")
-    try:
-        yield lambda n: progress.advance(task, n)
-    finally:
-        progress.remove_task(task)
+    with _display.stage(label, total, unit) as advance:
+        yield advance
 
 
 def say(line: str) -> None:
