@@ -19,11 +19,13 @@ LAYERS = (
     "methods",
     "evaluation",
     "models",
+    "report",
     "results",
     "telemetry",
     "world",
     "data",
     "config",
+    "statistics",
 )
 
 

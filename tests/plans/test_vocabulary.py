@@ -9,7 +9,7 @@ from ablate.plans.base import REAL, TINY, Base, Settings, shipped_settings
 from ablate.plans.match import match_metric, match_part
 from ablate.plans.vocabulary import vocabulary
 from ablate.plans.words import tokens_of
-from ablate.results.columns import METRIC_COLUMNS
+from ablate.results.columns import METRICS
 
 TABLE = vocabulary()
 FILES = {"data.path": "mix.json", "data.image_folder": "."}
@@ -63,7 +63,7 @@ def test_settings_of_real_models_compose():
 
 
 def test_metrics_are_columns():
-    assert {*TABLE.metrics} <= {*METRIC_COLUMNS}
+    assert {*TABLE.metrics} <= {*METRICS}
     for name in TABLE.metrics:
         assert match_metric(name, ()).fits[:1] == (name,)
     suites = {*group_files("tasks", [config_folder()])}

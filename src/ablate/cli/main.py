@@ -12,6 +12,7 @@ ablate - config-driven ablations of vision-language models
 usage: ablate COMMAND [ARGUMENTS]
 
   run     run an ablation, or a single configuration     ablate run +ablation=rank
+  report  verdicts, tables, pictures and a page          ablate report outputs/rank
   list    list the available choices                     ablate list methods
   import  turn a written plan into ablation files        ablate import plan.md
 
@@ -52,6 +53,10 @@ def dispatch(arguments: list[str]) -> int:
         from ablate.cli.list import list_choices
 
         return list_choices(rest)
+    if command == "report":
+        from ablate.cli.report import report
+
+        return report(rest)
     if command == "import":
         from ablate.cli.import_plan import import_plan
 
@@ -62,7 +67,7 @@ def dispatch(arguments: list[str]) -> int:
         return complete(arguments)
     from ablate.config.errors import one_line, unknown
 
-    error = unknown("command", command, ["run", "list", "import", "--help", "--version"])
+    error = unknown("command", command, ["run", "report", "list", "import", "--help", "--version"])
     print(f"ablate: {one_line(str(error))}", file=sys.stderr)
     return 2
 

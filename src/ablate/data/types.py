@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
 from PIL import Image
 
 from ablate.config.errors import ConfigError
+
+if TYPE_CHECKING:
+    # Seconds to import, and a report that only looks at images needs none of it.
+    import torch
 
 
 class ImageSource(Protocol):
@@ -58,8 +61,8 @@ class LabelledImages:
         ids: Stable name of every image.
     """
 
-    pixels: torch.Tensor
-    labels: torch.Tensor
+    pixels: "torch.Tensor"
+    labels: "torch.Tensor"
     ids: tuple[str, ...]
 
 

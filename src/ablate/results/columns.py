@@ -1,5 +1,8 @@
 """The columns of the CSV files, in their order; results.csv gains one for every key that runs differ in."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 # The settings that have a column in every sweep.
 SETTING_COLUMNS = (
     "model",
@@ -55,27 +58,44 @@ COLUMNS = (
     "threads",
     "trained_at",
 )
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a numeric column means to a reader.
+
+    Attributes:
+        better: Which direction is better; None where neither is.
+        unit: What it is counted in.
+        is_exact: Whether it is a count that no seed and no clock moves: two values differ or they do not.
+    """
+
+    better: Literal["higher", "lower"] | None
+    unit: Literal["fraction", "count", "bytes", "seconds"] = "fraction"
+    is_exact: bool = False
+
+
 # The numbers that a run is evaluated by: what an ablation may name as its metrics.
-METRIC_COLUMNS = (
-    "accuracy",
-    "accuracy_before",
-    "target_improvement",
-    "control_change",
-    "forgetting",
-    "vision_stable_score",
-    "vision_stable_stderr",
-    "text_stable_score",
-    "text_stable_stderr",
-    "n_items",
-    "trainable_parameters",
-    "effective_parameters",
-    "clip_effective_parameters",
-    "peak_memory_bytes",
-    "load_seconds",
-    "importance_seconds",
-    "train_seconds",
-    "eval_seconds",
-)
+METRICS = {
+    "accuracy": Metric("higher"),
+    "accuracy_before": Metric(None),
+    "target_improvement": Metric("higher"),
+    "control_change": Metric("higher"),
+    "forgetting": Metric("lower"),
+    "vision_stable_score": Metric("higher"),
+    "vision_stable_stderr": Metric(None),
+    "text_stable_score": Metric("higher"),
+    "text_stable_stderr": Metric(None),
+    "n_items": Metric(None, "count", is_exact=True),
+    "trainable_parameters": Metric("lower", "count", is_exact=True),
+    "effective_parameters": Metric("lower", "count", is_exact=True),
+    "clip_effective_parameters": Metric("lower", "count", is_exact=True),
+    "peak_memory_bytes": Metric("lower", "bytes"),
+    "load_seconds": Metric("lower", "seconds"),
+    "importance_seconds": Metric("lower", "seconds"),
+    "train_seconds": Metric("lower", "seconds"),
+    "eval_seconds": Metric("lower", "seconds"),
+}
 TASK_COLUMNS = (
     "run_id",
     "task",
@@ -107,3 +127,28 @@ STABLE_TASK_COLUMNS = (
     "n_points",
 )
 SESSION_COLUMNS = ("run_id", "after_session", "session", "classes", "accuracy", "n")
+SUMMARY_COLUMNS = (
+    "ablation",
+    "axis",
+    "value",
+    "is_baseline",
+    "metric",
+    "n_seeds",
+    "n_items",
+    "mean",
+    "sd",
+    "difference",
+    "ci95_low",
+    "ci95_high",
+    "p",
+    "p_holm",
+    "verdict",
+    "smallest_shown",
+    "margin",
+    "needed_seeds",
+    "needed_items",
+    "n_clusters",
+    "test",
+    "sentence",
+    "run_ids",
+)

@@ -129,6 +129,7 @@ class RunRecord:
         settings: Everything that determines the run's numbers but the seed, by dotted key.
         overrides: The keys that were given for this run, with their values.
         files: SHA-256 of the run's other files, by name: what has to be there for the run to count as done.
+        composed_from: The words that the run was composed from, its value and seed last; none in older records.
     """
 
     row: dict[str, Cell]
@@ -140,6 +141,7 @@ class RunRecord:
     settings: dict[str, Cell] = field(default_factory=dict)
     overrides: dict[str, Cell] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    composed_from: list[str] = field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod

@@ -14,8 +14,10 @@ from ablate.results.run_folder import RunFolder
 from ablate.results.settings import setting_columns
 from ablate.results.stable_scores import stable_scores
 
-TABLES = ("results.csv", "tasks.csv", "sessions.csv", "stable_tasks.csv")
-_RESULTS, _TASKS, _SESSIONS, _STABLE_TASKS = TABLES
+SUMMARY = "summary.csv"
+_REBUILT = ("results.csv", "tasks.csv", "sessions.csv", "stable_tasks.csv")
+_RESULTS, _TASKS, _SESSIONS, _STABLE_TASKS = _REBUILT
+TABLES = (*_REBUILT, SUMMARY)
 # What pandas reads as a missing value: as text it would be lost.
 _READ_AS_MISSING = frozenset(
     {
@@ -55,6 +57,41 @@ class SweepRuns:
     damaged: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Tables:
+    """The rows of a sweep's CSV files, as values; a file is the same with its texts made safe.
+
+    Attributes:
+        results: results.csv, one row for each record, in their order.
+        tasks: tasks.csv.
+        sessions: sessions.csv.
+        stable_tasks: stable_tasks.csv.
+    """
+
+    results: pd.DataFrame
+    tasks: pd.DataFrame
+    sessions: pd.DataFrame
+    stable_tasks: pd.DataFrame
+
+
+def tables_of(records: Sequence[RunRecord]) -> Tables:
+    """Return the rows that runs give; stability is decided from these runs."""
+    scores, decisions = stable_scores(records)
+    rows = [record.row | columns for record, columns in zip(records, scores, strict=True)]
+    results = pd.DataFrame(rows)
+    extra = [column for column in results.columns if column not in COLUMNS]
+    results = results.reindex(columns=[*COLUMNS, *extra])
+    settings = pd.DataFrame(setting_columns(records), index=results.index)
+    tasks = [(record, task) for record in records for task in record.tasks]
+    sessions = [(record, session) for record in records for session in record.sessions]
+    return Tables(
+        pd.concat([results, settings], axis="columns"),
+        _details(tasks, TASK_COLUMNS),
+        _details(sessions, SESSION_COLUMNS),
+        pd.DataFrame(decisions, columns=list(STABLE_TASK_COLUMNS)),
+    )
+
+
 def rebuild(sweep_folder: Path) -> pd.DataFrame:
     """Rebuild the CSV files from the run folders that have something to say.
 
@@ -73,21 +110,12 @@ def rebuild(sweep_folder: Path) -> pd.DataFrame:
     with locked(sweep_folder / ".lock"):
         remove_temporary(sweep_folder)
         records = read_runs(sweep_folder).records
-        scores, decisions = stable_scores(records)
-        rows = [record.row | columns for record, columns in zip(records, scores, strict=True)]
-        results = pd.DataFrame(rows)
-        extra = [column for column in results.columns if column not in COLUMNS]
-        results = results.reindex(columns=[*COLUMNS, *extra])
-        settings = pd.DataFrame(setting_columns(records), index=results.index)
-        results = pd.concat([results, settings], axis="columns")
-        tasks = [(record, task) for record in records for task in record.tasks]
-        sessions = [(record, session) for record in records for session in record.sessions]
-        _write(results, sweep_folder / _RESULTS)
-        _write(_details(tasks, TASK_COLUMNS), sweep_folder / _TASKS)
-        _write_if_any(_details(sessions, SESSION_COLUMNS), sweep_folder / _SESSIONS)
-        stable = pd.DataFrame(decisions, columns=list(STABLE_TASK_COLUMNS))
-        _write_if_any(stable, sweep_folder / _STABLE_TASKS)
-    return results
+        tables = tables_of(records)
+        write_table(tables.results, sweep_folder / _RESULTS)
+        write_table(tables.tasks, sweep_folder / _TASKS)
+        _write_if_any(tables.sessions, sweep_folder / _SESSIONS)
+        _write_if_any(tables.stable_tasks, sweep_folder / _STABLE_TASKS)
+    return tables.results
 
 
 def read_stable_tasks(sweep_folder: Path) -> pd.DataFrame:
@@ -113,7 +141,7 @@ def read_runs(sweep_folder: Path) -> SweepRuns:
             continue
         if record is not None and not (record.status == "interrupted" and folder.is_at_work()):
             records.append(record)
-    return SweepRuns(sorted(records, key=_order), damaged)
+    return SweepRuns(sorted(records, key=record_order), damaged)
 
 
 def as_text_cell(text: str) -> str:
@@ -136,7 +164,7 @@ def _details(
     )
 
 
-def _order(record: RunRecord) -> tuple[str, bool, float, str, int, str]:
+def record_order(record: RunRecord) -> tuple[str, bool, float, str, int, str]:
     """Sort numbers as numbers and words as words."""
     value = record.row.get("value")
     is_word = not isinstance(value, int | float)
@@ -152,16 +180,21 @@ def _order(record: RunRecord) -> tuple[str, bool, float, str, int, str]:
 
 def _write_if_any(table: pd.DataFrame, path: Path) -> None:
     if len(table):
-        _write(table, path)
+        write_table(table, path)
     else:
         path.unlink(missing_ok=True)
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
+def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a CSV file whole; integers stay integers where some cells are empty."""
+    with replacing(path) as temporary:
+        safe_table(table).to_csv(temporary, index=False)
+
+
+def safe_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts and column names stay what they are, in pandas and in a spreadsheet."""
     safe = table.convert_dtypes().map(
         lambda cell: as_text_cell(cell) if isinstance(cell, str) else cell
     )
     safe.columns = [as_text_cell(str(column)) for column in safe.columns]
-    with replacing(path) as temporary:
-        safe.convert_dtypes().to_csv(temporary, index=False)
+    return safe.convert_dtypes()

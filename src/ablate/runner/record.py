@@ -41,6 +41,7 @@ def new_record(prepared: PreparedRun) -> RunRecord:
         ablation=ablation_record(config),
         settings=settings(config, prepared.fingerprints),
         overrides=given_settings(config, prepared.overrides),
+        composed_from=list(prepared.overrides),
     )
 
 

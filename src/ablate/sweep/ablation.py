@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ablate.config.errors import ConfigError, nearest
 from ablate.config.reading import flat_keys, nearest_key
-from ablate.results.columns import METRIC_COLUMNS
+from ablate.results.columns import METRICS
 
 # These say where and how runs are made, or are averaged over.
 _NO_AXES = (
@@ -44,12 +44,12 @@ def check_ablation(config: DictConfig) -> None:
     _check_values(ablation.get("values"), ablation.get("baseline"))
     metrics = ablation.get("metrics")
     for metric in metrics if OmegaConf.is_list(metrics) else ():
-        if metric not in METRIC_COLUMNS:
-            match = nearest(str(metric), METRIC_COLUMNS)
+        if metric not in METRICS:
+            match = nearest(str(metric), METRICS)
             hint = f" Did you mean '{match}'?" if match else ""
             raise ConfigError(
                 f"ablation.metrics names '{metric}', which is not a numeric column of results.csv.{hint} "
-                f"Available: {', '.join(METRIC_COLUMNS)}."
+                f"Available: {', '.join(METRICS)}."
             )
 
 

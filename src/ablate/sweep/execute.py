@@ -11,16 +11,18 @@ from hydra.plugins.launcher import Launcher
 from ablate.config.errors import ConfigError
 from ablate.config.text import printable
 from ablate.models.remembered import store
+from ablate.report.publish import about, summarise
+from ablate.report.tables.show import show
 from ablate.results.cache import tidy
-from ablate.results.console import outcome_line, summary_lines
+from ablate.results.console import cost_line, outcome_line
 from ablate.results.record import RunRecord
 from ablate.results.repair import repair
-from ablate.results.tables import read_stable_tasks, rebuild
+from ablate.results.tables import rebuild
 from ablate.runner.done import is_done, set_damage_aside, update_record
 from ablate.runner.job import BUSY, make_run, record_lost
 from ablate.runner.prepare import PreparedRun
-from ablate.runner.record import ablation_record
-from ablate.telemetry.progress import say, sweep_bar
+from ablate.sweep.live import LiveSweep
+from ablate.telemetry.progress import say
 
 # After this many failures for one reason a sweep prints a warning.
 _ENOUGH = 3
@@ -100,7 +102,7 @@ def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
     busy: list[Job] = []
     errors: list[str | None] = []
     n_begun = 0
-    with sweep_bar(label, len(jobs)) as bar:
+    with LiveSweep.of(label, [job.run for job in jobs]) as live:
         for chunk in chunks:
             statuses = [_made_here(chunk[0])] if is_local else _launched(chunk, launcher)
             n_begun += len(chunk)
@@ -108,8 +110,8 @@ def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
                 if status == BUSY:
                     busy.append(job)
                     continue
-                bar.update(1)
                 say(outcome_line(job.run.folder))
+                live.ended(job.run)
                 errors.append(_error_of(job))
             _warn_of_common_failure(errors, len(jobs))
             if errors and errors[-1] is not None and jobs[0].run.config.fail_fast:
@@ -120,8 +122,8 @@ def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
         for job in busy:
             say(f"{job.run.folder.run_id}: in use by another process; waiting")
             make_run(job.run, wait=True)
-            bar.update(1)
             say(outcome_line(job.run.folder))
+            live.ended(job.run)
 
 
 def _warn_of_common_failure(errors: Sequence[str | None], n_jobs: int) -> None:
@@ -204,17 +206,10 @@ def _show(folders: Sequence[Path], jobs: Sequence[Job]) -> int:
     """Print each sweep's table; return how many of the jobs failed."""
     for folder in folders:
         results = rebuild(folder)
-        requested = [job.run for job in jobs if job.run.folder.sweep_path == folder]
-        own = results[results["run_id"].isin([run.folder.run_id for run in requested])]
-        ablations = {
-            run.config.ablation.name: ablation_record(run.config)
-            for run in requested
-            if run.config.ablation
-        }
-        for line in summary_lines(
-            own, [a for a in ablations.values() if a], read_stable_tasks(folder)
-        ):
-            say(line)
+        run_ids = [job.run.folder.run_id for job in jobs if job.run.folder.sweep_path == folder]
+        show(about(summarise(folder), run_ids))
+        if line := cost_line(results[results["run_id"].isin(run_ids)]):
+            say(f"\n{line}")
         say(f"{folder / 'results.csv'}")
     return sum(not _is_ok(job) for job in jobs)
 

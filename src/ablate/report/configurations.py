@@ -1,0 +1,116 @@
+"""Runs grouped into configurations: what differs in nothing but the seed."""
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ablate.report.verdict import Configuration
+from ablate.results.columns import COLUMNS, SETTING_COLUMNS
+from ablate.results.record import AblationRecord, Cell
+
+_SETTINGS = (*SETTING_COLUMNS, "precision", "model_source")
+# Other names of what has a column of its own.
+_ALIASES = {
+    "method.rank": "rank",
+    "method.top_k_heads": "top_k_heads",
+    "method.sparsity": "sparsity",
+    "data.shots": "shots",
+    "data.sessions": "sessions",
+}
+
+
+def configurations(
+    results: pd.DataFrame, ablation: AblationRecord | None
+) -> tuple[Configuration, ...]:
+    """Group successful runs of one ablation, or of none.
+
+    Args:
+        results: Rows of results.csv whose status is ok; at least one.
+        ablation: What the runs are values of.
+
+    Returns:
+        Setting by setting: the baseline, then the ablation's values in its own order. A setting in which
+        several configurations have the baseline's value has no baseline.
+    """
+    own = results["config_id"]
+    groups = [rows for _, rows in results.groupby(own.fillna(results["run_id"]), sort=False)]
+    names = differing_settings(results, groups, None if ablation is None else ablation.key)
+    found = [_configuration(rows, names) for rows in groups]
+    if ablation is None:
+        return tuple(found)
+    order = {same_value(value): position for position, value in enumerate(ablation.values)}
+    contexts = {_context(one): position for position, one in reversed(list(enumerate(found)))}
+    base = [one for one in found if same_value(one.value) == same_value(ablation.baseline)]
+    clear = {_context(one) for one in base if [_context(b) for b in base].count(_context(one)) == 1}
+    marked = [
+        Configuration(one.value, one.settings, True, one.run_ids, one.seeds)
+        if one in base and _context(one) in clear
+        else one
+        for one in found
+    ]
+    return tuple(
+        sorted(
+            marked,
+            key=lambda one: (
+                contexts[_context(one)],
+                not one.is_baseline,
+                order.get(same_value(one.value), len(order)),
+            ),
+        )
+    )
+
+
+def differing_settings(
+    results: pd.DataFrame, groups: Sequence[pd.DataFrame], key: str | None
+) -> list[str]:
+    """Return the columns of settings in which configurations differ and that do not simply follow the value."""
+    axis = None if key is None else key.rsplit(".", 1)[-1]
+    extra = [str(c) for c in results.columns if c not in COLUMNS and c not in _ALIASES]
+    firsts = pd.DataFrame([rows.iloc[0] for rows in groups])
+    by_value = firsts.groupby(firsts["value"].map(repr)) if key else None
+    differing = []
+    for name in (*_SETTINGS, *extra):
+        if name in (axis, key) or firsts[name].map(repr).nunique() < 2:
+            continue
+        if by_value is None or by_value[name].nunique(dropna=False).max() > 1:
+            differing.append(name)
+    # A path says more than the name made of it, unless the names tell all.
+    if {"model", "model_source"} <= set(differing):
+        differing.remove(
+            "model_source" if _same_partition(firsts, "model", "model_source") else "model"
+        )
+    return differing if differing or key is not None else ["method"]
+
+
+def same_value(value: Cell) -> str:
+    """Tell values apart by what they are: 1 is 1.0, and neither is true or the text '1'."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return repr(float(value)) if is_number else repr(value)  # type: ignore[arg-type]
+
+
+def cell(value: object) -> Cell:
+    """Return a cell as a plain value; an empty one is None."""
+    plain = value.item() if hasattr(value, "item") else value
+    if plain is None or plain is pd.NA or (isinstance(plain, float) and math.isnan(plain)):
+        return None
+    return plain if isinstance(plain, bool | int | float | str) else str(plain)
+
+
+def _configuration(rows: pd.DataFrame, settings: Sequence[str]) -> Configuration:
+    rows = rows.sort_values("seed", kind="stable")
+    return Configuration(
+        cell(rows["value"].iloc[0]),
+        {name: cell(rows[name].iloc[0]) for name in settings},
+        False,
+        tuple(str(run_id) for run_id in rows["run_id"]),
+        tuple(int(seed) for seed in rows["seed"]),
+    )
+
+
+def _context(configuration: Configuration) -> tuple[str, ...]:
+    return tuple(same_value(value) for value in configuration.settings.values())
+
+
+def _same_partition(rows: pd.DataFrame, one: str, other: str) -> bool:
+    return rows.groupby(one)[other].nunique(dropna=False).max() == 1

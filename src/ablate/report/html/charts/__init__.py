@@ -1,0 +1,1 @@
+"""Interactive pictures of the page, as Vega-Lite specifications made by Altair."""

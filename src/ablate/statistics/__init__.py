@@ -1,0 +1,1 @@
+"""Tests over arrays: which differences hold, of seeds and items both drawn at random."""
