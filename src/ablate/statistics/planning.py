@@ -9,8 +9,9 @@ from scipy import stats
 from ablate.statistics.crossed import Components, Floats, is_conservative
 from ablate.statistics.estimate import ALPHA, POWER
 
-_MOST_SEEDS = 1000
-_MOST_TIMES = 1000.0
+# The sizes that are tried: every number of seeds up to 100 and then steps of 3 %, as items are in all.
+_SEEDS = np.unique(np.concatenate([np.arange(2, 101), np.geomspace(100, 1000, 78).round()]))
+_TIMES = np.geomspace(1.0, 1000.0, 235)[1:]
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ def needed(parts: Components, n_items: int, goal: Goal) -> Needed:
         n_items: Items so far, of all tasks together.
         goal: When it is decided.
     """
-    seeds = np.arange(parts.n_seeds + 1, _MOST_SEEDS + 1)
-    times: Floats = np.geomspace(1.0, _MOST_TIMES, 2000)[1:]
-    by_seeds = _decides(parts, seeds.astype(float), np.ones(len(seeds)), goal)
+    seeds, times = _SEEDS[parts.n_seeds < _SEEDS], _TIMES
+    by_seeds = _decides(parts, seeds, np.ones(len(seeds)), goal)
     by_items = _decides(parts, np.full(len(times), float(parts.n_seeds)), times, goal)
     return Needed(
         _rounded(float(seeds[np.argmax(by_seeds)])) if by_seeds.any() else None,
@@ -73,7 +73,7 @@ def needed_seeds(differences: Floats, goal: Goal) -> int | None:
         differences: Value minus baseline, `[seeds]`, not all equal.
         goal: When it is decided.
     """
-    seeds = np.arange(len(differences) + 1, _MOST_SEEDS + 1).astype(np.float64)
+    seeds = _SEEDS[len(differences) < _SEEDS]
     se = float(differences.std(ddof=1)) / np.sqrt(seeds)
     decided = goal.is_reached(float(differences.mean()), se, seeds - 1.0)
     return _rounded(float(seeds[np.argmax(decided)])) if decided.any() else None
