@@ -5,11 +5,11 @@ import pytest
 from tests.report.sweeps import RANK, finished, right, task
 
 from ablate.report.compare import report_of
-from ablate.report.figures.forest import task_differences
 from ablate.report.figures.heat import grid_of
 from ablate.report.figures.scale import scale_of
 from ablate.report.figures.series import names_of, series_of
 from ablate.report.figures.style import short
+from ablate.report.figures.task_differences import task_differences
 from ablate.report.figures.tradeoff import marks_of, on_front, tradeoffs
 from ablate.report.figures.words import amount, digits_of_step, show, signed
 from ablate.report.load import load

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ablate.report.figures.forest import draw_forest, task_differences
+from ablate.report.figures.forest import draw_forest
 from ablate.report.figures.heat import draw_heat, grid_of
 from ablate.report.figures.metric import draw_metric
 from ablate.report.figures.series import key_words
 from ablate.report.figures.sessions import draw_sessions, session_curves
 from ablate.report.figures.style import save, style
+from ablate.report.figures.task_differences import task_differences
 from ablate.report.figures.tradeoff import draw_tradeoff, marks_of, tradeoffs
 from ablate.report.loaded import Loaded
 from ablate.report.verdict import AblationReport, Report

@@ -87,6 +87,11 @@ def pairs_of(ablation: AblationReport, loaded: Loaded) -> Iterator[Pair]:
                 yield _pair(one, items, runs, base_runs)
 
 
+def shown_answer(prediction: object) -> str:
+    """Return a prediction as text, also where none could be read."""
+    return prediction if isinstance(prediction, str) else "(none)"
+
+
 def _pair(
     configuration: Configuration,
     items: Items,

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ablate.report.figures import against
-from ablate.report.figures.forest import task_differences
 from ablate.report.figures.heat import grid_of
 from ablate.report.figures.series import key_words, names_of
 from ablate.report.figures.sessions import session_curves
+from ablate.report.figures.task_differences import task_differences
 from ablate.report.figures.tradeoff import marks_of, tradeoffs
-from ablate.report.html.changes import ChangedItem, Changes, changes_of
+from ablate.report.html.changed_items import ChangedItem
+from ablate.report.html.changes import Changes, changes_of
 from ablate.report.html.charts.base import Chart
 from ablate.report.html.charts.confusion import confusion_chart
 from ablate.report.html.charts.cost import STAGES, cost_chart

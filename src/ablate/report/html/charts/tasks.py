@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from ablate.report.figures.forest import TaskDifference, limits
+from ablate.report.figures.forest import limits
 from ablate.report.figures.sessions import SessionCurves
 from ablate.report.figures.style import QUIET
+from ablate.report.figures.task_differences import TaskDifference
 from ablate.report.html.charts.base import (
     Chart,
     Row,
