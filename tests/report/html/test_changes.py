@@ -83,6 +83,25 @@ def test_without_a_baseline_the_base_model_is_compared_with(tmp_path):
     assert found.confusions[0].counts["x", "(none)"] == 2
 
 
+def test_an_item_stands_for_all_settings_once(tmp_path):
+    for method in ("lora", "lorsu"):
+        for value, seeds in SCORES.items():
+            columns = {"config": f"{method}{value}", "method": method}
+            finished(tmp_path, value, 0, [answered(seeds[0])], **columns)
+    found = changes(report_of(load([tmp_path])))
+    assert [one.name for one in found.turnover] == ["16, lora", "16, lorsu"]
+    assert {one.item_id: (one.change, one.n_runs) for one in found.items} == {
+        "a": (-1.0, 2),
+        "b": (1.0, 2),
+    }
+    assert [one.name for one in found.confusions] == [
+        "the baseline of 16, lora",
+        "16, lora",
+        "the baseline of 16, lorsu",
+        "16, lorsu",
+    ]
+
+
 def test_damaged_items_are_left_out(tmp_path):
     report = sweep_of(tmp_path)
     for run_id, place in report.loaded.places.items():

@@ -1,12 +1,11 @@
 """The items that changed most, and what they were taken for."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ablate.report.html.answers import Items, Pair, pairs_of, shown_answer
@@ -17,7 +16,6 @@ from ablate.statistics.crossed import Floats
 _MOST_ITEMS = 10
 _MOST_ANSWERS = 3
 _HEADLINE = "accuracy"
-Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,6 @@ class Sums:
         base: Sum of its scores in what is compared with.
         score: Sum of its scores.
         n: Runs that answered it, beside one that is compared with.
-        is_new: Whether no run was added yet.
     """
 
     items: Items
@@ -71,7 +68,6 @@ class Sums:
     base: Floats
     score: Floats
     n: Floats
-    is_new: bool = True
 
 
 def _main_rows(items: Items) -> NDArray[np.int64]:
@@ -117,16 +113,14 @@ def most_changed(
                 ranked.append((abs(float(change[place])), float(part.n[place]), part, int(place)))
     ranked.sort(key=lambda one: one[:2], reverse=True)
     chosen = [(part, place) for _, _, part, place in ranked[:_MOST_ITEMS]]
-    wanted = {_key(part.items.rows.iloc[part.rows[place]]) for part, place in chosen}
-    answers, base_answers = _answers_to(wanted, ablation, loaded)
+    answers = _answers_to(chosen, ablation, loaded)
     found = []
-    for part, place in chosen:
+    for (part, place), (own, base) in zip(chosen, answers, strict=True):
         about, n = part.items.rows.iloc[part.rows[place]], part.n[place]
-        key = _key(about)
         found.append(
             ChangedItem(
-                key[0],
-                key[2],
+                str(about["task"]),
+                str(about["item_id"]),
                 str(about["cluster_id"]),
                 str(about["answer"]),
                 part.items.config_file,
@@ -134,34 +128,25 @@ def most_changed(
                 float(part.base[place] / n),
                 float(part.score[place] / n),
                 int(n),
-                _most_common(base_answers[key]),
-                _most_common(answers[key]),
+                _most_common(base),
+                _most_common(own),
             )
         )
     return found
 
 
-def _key(row: pd.Series) -> Key:
-    return str(row["task"]), str(row["metric"]), str(row["item_id"])
-
-
 def _answers_to(
-    wanted: set[Key], ablation: AblationReport, loaded: Loaded
-) -> tuple[dict[Key, Counter[str]], dict[Key, Counter[str]]]:
+    chosen: Sequence[tuple[Sums, int]], ablation: AblationReport, loaded: Loaded
+) -> list[tuple[Counter[str], Counter[str]]]:
     """Count what was answered to a few items, by the configurations and by what they are compared with."""
-    answers: dict[Key, Counter[str]] = defaultdict(Counter)
-    base_answers: dict[Key, Counter[str]] = defaultdict(Counter)
-    places: dict[Key, int] = {}
-    items: Items | None = None
-    for pair in pairs_of(ablation, loaded) if wanted else ():
-        if pair.items is not items:
-            items = pair.items
-            keys = zip(items.rows["task"], items.rows["metric"], items.rows["item_id"], strict=True)
-            places = {key: place for place, key in enumerate(keys) if key in wanted}
-        for key, place in places.items():
-            answers[key].update(map(shown_answer, pair.predictions[:, place]))
-            base_answers[key].update(map(shown_answer, pair.base_predictions[:, place]))
-    return answers, base_answers
+    answers: list[tuple[Counter[str], Counter[str]]] = [(Counter(), Counter()) for _ in chosen]
+    for pair in pairs_of(ablation, loaded) if chosen else ():
+        for (part, place), (own, base) in zip(chosen, answers, strict=True):
+            if pair.items.are(part.items):
+                row = part.rows[place]
+                own.update(map(shown_answer, pair.predictions[:, row]))
+                base.update(map(shown_answer, pair.base_predictions[:, row]))
+    return answers
 
 
 def _most_common(counts: Counter[str]) -> tuple[tuple[str, float], ...]:

@@ -81,24 +81,26 @@ def changes_of(ablation: AblationReport, loaded: Loaded, against: str) -> Change
     n_settings = len(by_settings(ablation))
     changes = Changes()
     sums: list[Sums] = []
+    last: Items | None = None
     confusions: dict[tuple[str, str], Counter[tuple[str, str]]] = defaultdict(Counter)
     for pair in pairs_of(ablation, loaded):
         name = names[pair.configuration.run_ids]
-        if not sums or sums[-1].items is not pair.items:
-            sums.append(no_sums(pair.items))
-        current = sums[-1]
+        current = next((one for one in sums if one.items.are(pair.items)), None)
+        if current is None:
+            current = no_sums(pair.items)
+            sums.append(current)
         changes.turnover.append(_turnover(name, pair, current.rows))
         add(current, pair)
         if len(changes.turnover) <= _MOST_CONFIGURATIONS:
             for task, rows in _closed(pair.items, current.rows):
                 # Each setting has a baseline of its own; which one it is must be said.
                 compared = against if n_settings == 1 else f"{against} of {name}"
-                if current.is_new:
+                if pair.items is not last:
                     confusions[task, compared] += _confusion(pair, pair.base_predictions, rows)
                 confusions[task, name] += _confusion(pair, pair.predictions, rows)
         else:
             changes.n_left_out += 1
-        current.is_new = False
+        last = pair.items
     changes.confusions = [Confusion(*key, counts) for key, counts in confusions.items()]
     if sums:
         about = sums[0].items.rows["task"].to_numpy()[sums[0].rows]
