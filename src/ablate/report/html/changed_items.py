@@ -140,9 +140,14 @@ def _answers_to(
 ) -> list[tuple[Counter[str], Counter[str]]]:
     """Count what was answered to a few items, by the configurations and by what they are compared with."""
     answers: list[tuple[Counter[str], Counter[str]]] = [(Counter(), Counter()) for _ in chosen]
+    items: Items | None = None
+    is_theirs: list[bool] = []
     for pair in pairs_of(ablation, loaded) if chosen else ():
-        for (part, place), (own, base) in zip(chosen, answers, strict=True):
-            if pair.items.are(part.items):
+        if pair.items is not items:
+            items = pair.items
+            is_theirs = [items.are(part.items) for part, _ in chosen]
+        for (part, place), (own, base), is_same in zip(chosen, answers, is_theirs, strict=True):
+            if is_same:
                 row = part.rows[place]
                 own.update(map(shown_answer, pair.predictions[:, row]))
                 base.update(map(shown_answer, pair.base_predictions[:, row]))
