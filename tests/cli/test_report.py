@@ -108,6 +108,14 @@ def test_mistakes_are_one_line_and_exit_code_2(rank, capsys, words, said):
     assert len(shown.err.splitlines()) == 1
 
 
+def test_a_place_that_cannot_be_written_is_one_line_and_exit_code_2(rank, capsys):
+    (rank / "summary.csv").mkdir()
+    assert call(rank) == 2
+    shown = capsys.readouterr().err
+    assert "Fix: --output FOLDER" in shown
+    assert len(shown.splitlines()) == 1
+
+
 def test_help_names_every_flag(capsys):
     from ablate.cli.report import _FLAGS
 

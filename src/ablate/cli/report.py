@@ -54,12 +54,19 @@ def report(arguments: list[str]) -> int:
         else:
             for folder in folders:
                 _one([folder], where, margins, given)
-    except (ConfigError, OSError) as error:
-        print(f"ablate report: {one_line(str(error))}", file=sys.stderr)
-        return 2
+    except ConfigError as error:
+        return _refused(str(error))
+    except OSError as error:
+        place = f" '{error.filename}'" if error.filename else ""
+        return _refused(f"{error.strerror}{place}. Fix: --output FOLDER writes elsewhere.")
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _refused(why: str) -> int:
+    print(f"ablate report: {one_line(why)}", file=sys.stderr)
+    return 2
 
 
 class _Parser(argparse.ArgumentParser):
