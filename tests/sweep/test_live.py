@@ -20,3 +20,13 @@ def test_a_sweep_shows_its_bar_its_stages_its_time_left_and_its_table(arguments)
     end = shown[shown.rindex("How does the rank") :]
     assert re.search(r"^4 +1 +0\.\d{3} +[-+]?0\.\d{3} ", end, re.MULTILINE)
     assert "time: load" in end
+
+
+def test_a_narrow_terminal_shows_whole_numbers(arguments):
+    words = ["+ablation=rank", "ablation.values=[2,4]", "ablation.baseline=2", "seeds=[0]"]
+    command = [sys.executable, "-c", COMMAND, "run", *arguments, *words]
+    shown = plain(in_terminal(command, columns=60))
+    assert "wider than this terminal" in shown
+    end = shown[shown.rindex("How does the rank") :]
+    assert re.search(r"^4 +1 +0\.\d{3} +[-+]?0\.\d{3} ", end, re.MULTILINE)
+    assert "95 % interval" in end

@@ -11,12 +11,15 @@ import time
 from collections.abc import Sequence
 from fcntl import ioctl
 
+# Of the tests' own surroundings; rich believes COLUMNS rather than the terminal.
+_NOT_PASSED = ("CI", "COLUMNS", "LINES")
 
-def in_terminal(command: Sequence[str], **environment: str) -> str:
-    """Run a command in a terminal of 40 lines and 100 columns; return all that it wrote there."""
+
+def in_terminal(command: Sequence[str], columns: int = 100, **environment: str) -> str:
+    """Run a command in a terminal of 40 lines; return all that it wrote there."""
     main, child = pty.openpty()
-    ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    variables = {key: value for key, value in os.environ.items() if key != "CI"}
+    ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    variables = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED}
     variables |= {"TERM": "xterm-256color", **environment}
     process = subprocess.Popen(command, stdout=child, stderr=child, stdin=child, env=variables)
     os.close(child)

@@ -12,7 +12,7 @@ from ablate.config.text import printable
 from ablate.report.compare import report_of
 from ablate.report.load import load, only
 from ablate.report.tables.show import missing
-from ablate.report.tables.terminal import console, rendered
+from ablate.report.tables.terminal import console, rendered, whole
 
 _SECONDS = 2.0
 
@@ -39,7 +39,7 @@ def _page(folders: Sequence[Path], where: Mapping[str, str], margins: Mapping[st
     loaded = only(load(folders), where)
     now = f"{len(loaded.finished)} runs at {time.strftime('%H:%M:%S')}; Ctrl-C ends"
     lines = [Text(printable(line)) for line in (now, *missing(loaded))]
-    return Group(*lines, rendered(report_of(loaded, margins), with_words=False))
+    return Group(*lines, whole(rendered(report_of(loaded, margins), with_words=False)))
 
 
 def _results(folders: Sequence[Path]) -> dict[Path, int]:

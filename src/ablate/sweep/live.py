@@ -10,7 +10,7 @@ from pathlib import Path
 from ablate.report.compare import report_of
 from ablate.report.load import load
 from ablate.report.publish import about
-from ablate.report.tables.terminal import rendered
+from ablate.report.tables.terminal import rendered, whole
 from ablate.results.record import DamagedRecordError
 from ablate.runner.prepare import PreparedRun
 from ablate.runner.record import new_record
@@ -68,7 +68,7 @@ class LiveSweep:
         own = [path.name for path, sweep in self._folders.items() if sweep == folder]
         report = about(report_of(load([folder])), own)
         if self._display is not None and report.ablations:
-            self._display.show(rendered(report, with_words=False))
+            self._display.show(whole(rendered(report, with_words=False)))
 
 
 def _seconds(run: PreparedRun) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -29,14 +30,31 @@ def console() -> Console:
 
 
 def display(renderable: RenderableType) -> None:
-    """Print; where nobody looks, lines are as long as they have to be and without colours."""
-    if sys.stdout.isatty():
-        console().print(renderable)
+    """Print; in a file, and where a table is wider than the terminal, lines are whole and without colours."""
+    terminal = console()
+    if sys.stdout.isatty() and fits(renderable, terminal.width):
+        terminal.print(renderable)
         return
     plain = Console(file=io.StringIO(), highlight=False, width=_ENDLESS, color_system=None)
     with plain.capture() as capture:
         plain.print(renderable)
     print("\n".join(line.rstrip() for line in capture.get().splitlines()))
+
+
+def fits(renderable: RenderableType, width: int) -> bool:
+    """Return whether no table has to be cut: half a number looks like another one."""
+    if isinstance(renderable, Group):
+        return all(fits(part, width) for part in renderable.renderables)
+    wide = Console(file=io.StringIO(), width=_ENDLESS)
+    is_table = isinstance(renderable, Table)
+    return not is_table or Measurement.get(wide, wide.options, renderable).maximum <= width
+
+
+def whole(renderable: RenderableType) -> RenderableType:
+    """Return what can be redrawn in place: a line instead, where a table is wider than the terminal."""
+    if fits(renderable, console().width):
+        return renderable
+    return Text("the table is wider than this terminal; `ablate report` prints it whole")
 
 
 def rendered(report: Report, with_words: bool = True) -> Group:
