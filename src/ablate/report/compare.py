@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ablate.report.configurations import cell, configurations
+from ablate.report.configurations import cell, configurations, context_of
 from ablate.report.loaded import Loaded
 from ablate.report.notes import stability_notes
 from ablate.report.numbers import shown
@@ -196,9 +196,9 @@ def _direction(metric: str, difference: float) -> Verdict:
 
 
 def _contexts(found: Sequence[Configuration]) -> list[list[Configuration]]:
-    groups: dict[str, list[Configuration]] = {}
+    groups: dict[tuple[str, ...], list[Configuration]] = {}
     for one in found:
-        groups.setdefault(repr(one.settings), []).append(one)
+        groups.setdefault(context_of(one), []).append(one)
     return list(groups.values())
 
 

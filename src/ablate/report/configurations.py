@@ -40,12 +40,14 @@ def configurations(
     if ablation is None:
         return tuple(found)
     order = {same_value(value): position for position, value in enumerate(ablation.values)}
-    contexts = {_context(one): position for position, one in reversed(list(enumerate(found)))}
+    contexts = {context_of(one): position for position, one in reversed(list(enumerate(found)))}
     base = [one for one in found if same_value(one.value) == same_value(ablation.baseline)]
-    clear = {_context(one) for one in base if [_context(b) for b in base].count(_context(one)) == 1}
+    clear = {
+        context_of(one) for one in base if [context_of(b) for b in base].count(context_of(one)) == 1
+    }
     marked = [
         Configuration(one.value, one.settings, True, one.run_ids, one.seeds)
-        if one in base and _context(one) in clear
+        if one in base and context_of(one) in clear
         else one
         for one in found
     ]
@@ -53,7 +55,7 @@ def configurations(
         sorted(
             marked,
             key=lambda one: (
-                contexts[_context(one)],
+                contexts[context_of(one)],
                 not one.is_baseline,
                 order.get(same_value(one.value), len(order)),
             ),
@@ -108,7 +110,8 @@ def _configuration(rows: pd.DataFrame, settings: Sequence[str]) -> Configuration
     )
 
 
-def _context(configuration: Configuration) -> tuple[str, ...]:
+def context_of(configuration: Configuration) -> tuple[str, ...]:
+    """Return what tells a configuration's setting, in which it has a baseline, from another."""
     return tuple(same_value(value) for value in configuration.settings.values())
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ablate.report.items import UnusableItemsError
 from ablate.report.runs import Run
-from ablate.report.terms import WITH_ITEMS, Term, check_sum, chosen_by_runs, terms_of
+from ablate.report.terms import Term, check_sum, chosen_by_runs, terms_of
 from ablate.results.columns import METRICS
 from ablate.statistics.crossed import Floats, Stratum, components, crossed
 from ablate.statistics.estimate import Estimate
@@ -69,7 +69,7 @@ def tested(
         return Tested(None, "no seed in common with the baseline" if measured else _NO_BASE)
     pairs = [(value[seed], base[seed]) for seed in seeds]
     differences = np.array([float(v.numbers[metric]) - float(b.numbers[metric]) for v, b in pairs])  # type: ignore[arg-type]
-    if metric not in WITH_ITEMS:
+    if not METRICS[metric].has_items:
         found = _of_seeds(metric, differences, goal)
     else:
         try:

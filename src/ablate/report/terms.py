@@ -8,18 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ablate.report.items import Scores, UnusableItemsError
+from ablate.results.columns import METRICS
 from ablate.results.record import RunRecord, TaskResult
 from ablate.statistics.crossed import Floats
 
-# Columns that are no sum of means over items, such as seconds, are tested over seeds alone.
-WITH_ITEMS = (
-    "accuracy",
-    "accuracy_before",
-    "target_improvement",
-    "control_change",
-    "vision_stable_score",
-    "text_stable_score",
-)
 # The headline numbers are of multiple choice through the whole model.
 _HEADLINE = "accuracy"
 _TOLERANCE = 1e-6
@@ -54,7 +46,7 @@ def terms_of(metric: str, record: RunRecord, stable_tasks: pd.DataFrame) -> tupl
     """Say how one run's number comes from its items.
 
     Args:
-        metric: One of `WITH_ITEMS`.
+        metric: A column that has items.
         record: The run.
         stable_tasks: Rows of stable_tasks.csv.
     """
@@ -92,7 +84,7 @@ def check_sum(
 
 def items_behind(metric: str, record: RunRecord, stable_tasks: pd.DataFrame) -> int | None:
     """Count the items behind a run's number, as its record says; None for a metric without items."""
-    if metric not in WITH_ITEMS:
+    if not METRICS[metric].has_items:
         return None
     sizes = {(task.task, task.metric): task.n for task in record.tasks}
     terms = terms_of(metric, record, stable_tasks)

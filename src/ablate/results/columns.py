@@ -68,23 +68,25 @@ class Metric:
         better: Which direction is better; None where neither is.
         unit: What it is counted in.
         is_exact: Whether it is a count that no seed and no clock moves: two values differ or they do not.
+        has_items: Whether it is a weighted sum of means over items; the others are tested over seeds alone.
     """
 
     better: Literal["higher", "lower"] | None
     unit: Literal["fraction", "count", "bytes", "seconds"] = "fraction"
     is_exact: bool = False
+    has_items: bool = False
 
 
 # The numbers that a run is evaluated by: what an ablation may name as its metrics.
 METRICS = {
-    "accuracy": Metric("higher"),
-    "accuracy_before": Metric(None),
-    "target_improvement": Metric("higher"),
-    "control_change": Metric("higher"),
+    "accuracy": Metric("higher", has_items=True),
+    "accuracy_before": Metric(None, has_items=True),
+    "target_improvement": Metric("higher", has_items=True),
+    "control_change": Metric("higher", has_items=True),
     "forgetting": Metric("lower"),
-    "vision_stable_score": Metric("higher"),
+    "vision_stable_score": Metric("higher", has_items=True),
     "vision_stable_stderr": Metric(None),
-    "text_stable_score": Metric("higher"),
+    "text_stable_score": Metric("higher", has_items=True),
     "text_stable_stderr": Metric(None),
     "n_items": Metric(None, "count", is_exact=True),
     "trainable_parameters": Metric("lower", "count", is_exact=True),
