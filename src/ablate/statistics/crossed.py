@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from ablate.statistics.estimate import Estimate, two_sided
+from ablate.statistics.student import survival
 
 Floats = NDArray[np.float64]
 # Nothing varies, so that there is no standard error: all of n items point one way by chance with 2^(1 - n).
@@ -140,7 +140,7 @@ def crossed_test(parts: Components) -> tuple[Floats, Floats, Floats]:
     df = np.where(conservative, cautious[1], plain[1])
     with np.errstate(invalid="ignore", divide="ignore"):
         se = np.where(variance > NOTHING, np.sqrt(np.maximum(variance, 0.0)), np.nan)
-        return se, df, np.asarray(2 * stats.t.sf(np.abs(parts.difference) / se, df))
+        return se, df, np.asarray(2 * survival(np.abs(parts.difference) / se, df))
 
 
 def crossed(parts: Components) -> Estimate:

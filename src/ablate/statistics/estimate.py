@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+
+from ablate.statistics.student import quantile, survival
 
 ALPHA = 0.05
 POWER = 0.8
@@ -35,7 +36,7 @@ class Estimate:
         """The 95 % interval of the difference."""
         if self.se is None:
             return None
-        half = float(stats.t.ppf(1 - ALPHA / 2, self.df)) * self.se
+        half = float(quantile(1 - ALPHA / 2, self.df)) * self.se
         return self.difference - half, self.difference + half
 
     @property
@@ -51,8 +52,8 @@ class Estimate:
         """
         if self.se is None:
             return None
-        below = stats.t.sf((self.difference + margin) / self.se, self.df)
-        above = stats.t.sf((margin - self.difference) / self.se, self.df)
+        below = survival((self.difference + margin) / self.se, self.df)
+        above = survival((margin - self.difference) / self.se, self.df)
         return float(max(below, above))
 
     def noted(self, *notes: str) -> "Estimate":
@@ -62,12 +63,12 @@ class Estimate:
 
 def shown_multiple(df: float) -> float:
     """Return how many standard errors a difference needs to be shown at 0.05 with power 0.8."""
-    return float(stats.t.ppf(1 - ALPHA / 2, df) + stats.t.ppf(POWER, df))
+    return float(quantile(1 - ALPHA / 2, df) + quantile(POWER, df))
 
 
 def two_sided(difference: float, se: float, df: float) -> float:
     """Return the p of t = difference / se."""
-    return float(2 * stats.t.sf(abs(difference) / se, df))
+    return float(2 * survival(abs(difference) / se, df))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from ablate.statistics.crossed import Components, Floats, is_conservative
 from ablate.statistics.estimate import ALPHA, POWER
+from ablate.statistics.student import quantile
 
 # The sizes that are tried: every number of seeds up to 100 and then steps of 3 %, as items are in all.
 _SEEDS = np.unique(np.concatenate([np.arange(2, 101), np.geomspace(100, 1000, 78).round()]))
@@ -28,11 +28,11 @@ class Goal:
 
     def is_reached(self, difference: float, se: Floats, df: Floats) -> NDArray[np.bool_]:
         """Tell, size by size, whether an observed difference would be decided."""
-        alpha, power = ALPHA / self.n_tests, stats.t.ppf(POWER, df)
-        reached = abs(difference) > (stats.t.ppf(1 - alpha / 2, df) + power) * se
+        alpha, power = ALPHA / self.n_tests, quantile(POWER, df)
+        reached = abs(difference) > (quantile(1 - alpha / 2, df) + power) * se
         if self.margin is not None:
             room = self.margin - abs(difference)
-            reached = reached | (room > (stats.t.ppf(1 - alpha, df) + power) * se)
+            reached = reached | (room > (quantile(1 - alpha, df) + power) * se)
         return np.asarray(reached)
 
 
