@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import OmegaConf
 
+from ablate.cli.parser import refuse
 from ablate.config.errors import ConfigError
 from ablate.config.folder import config_folder, group_files
 from ablate.config.yaml_file import MAX_DEPTH, MAX_NUMBER_CHARACTERS
@@ -41,8 +42,7 @@ def checked_arguments(arguments: Sequence[str]) -> list[str]:
     for word in arguments:
         _check_word(word)
     parser = get_args_parser()
-    # argparse prints its usage, eight lines, and leaves.
-    parser.error = _refuse  # type: ignore[method-assign]
+    parser.error = partial(refuse, command="ablate run")  # type: ignore[method-assign]
     given, rest = parser.parse_known_args(arguments)
     flags = [word for word in rest if word.startswith("-")]
     if flags:
@@ -84,12 +84,6 @@ def _check_word(word: str) -> None:
             raise ConfigError(
                 f"The word {shown} is nested deeper than {MAX_DEPTH} levels. Fix: write it flat."
             )
-
-
-def _refuse(message: str) -> NoReturn:
-    raise ConfigError(
-        f"{message[:1].upper()}{message[1:]}. Fix: `ablate run --help` lists what there is."
-    )
 
 
 def _without(arguments: Sequence[str], words: Sequence[str]) -> list[str]:

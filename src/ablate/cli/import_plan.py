@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablate.cli.explain import explain
-from ablate.config.errors import ConfigError, one_line, unknown
+from ablate.cli.parser import Parser
+from ablate.config.errors import ConfigError, one_line
 from ablate.plans.base import Base, read_base
 from ablate.plans.check import check_ablation_file
 from ablate.plans.draft import Draft
@@ -32,7 +32,6 @@ usage: ablate import PLAN [--to FOLDER] [--base GROUP=NAME,KEY=VALUE,...] [--che
 
 exit codes: 0 every ablation is runnable, 1 at least one is not, 2 an error in usage or in the plan's file
 """
-_FLAGS = ("--to", "--base", "--check", "--help")
 _USAGE = (ConfigError, HydraException, OmegaConfBaseException)
 
 
@@ -73,25 +72,18 @@ def _given(arguments: list[str]) -> argparse.Namespace:
     Raises:
         ConfigError: If a flag does not exist or lacks its value, or there is not one plan.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.error = _refuse  # type: ignore[method-assign]
+    parser = Parser("ablate import")
     parser.add_argument("plans", nargs="*", type=Path)
     parser.add_argument("--to", type=Path)
     parser.add_argument("--base", action="append", default=[])
     parser.add_argument("--check", action="store_true")
-    given, flags = parser.parse_known_args(arguments)
-    if flags:
-        raise unknown("flag", flags[0], _FLAGS)
+    given = parser.read(arguments)
     if len(given.plans) != 1:
         raise ConfigError(
             f"{len(given.plans)} plans are given; allowed: one. Fix: ablate import PLAN.md."
         )
     (given.plan,) = given.plans
     return given
-
-
-def _refuse(message: str) -> NoReturn:
-    raise ConfigError(f"{message[:1].upper()}{message[1:]}. Fix: see `ablate import --help`.")
 
 
 def _checked(outcome: Outcome, folder: Path) -> Outcome:

@@ -4,8 +4,8 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from ablate.cli.parser import Parser
 from ablate.config.errors import ConfigError, nearest, one_line, unknown
 from ablate.config.text import printable
 
@@ -28,7 +28,6 @@ every sweep below outputs/. Several folders are merged by run id, those of sever
 exit codes: 0 reported, 2 an error in usage
 """
 FORMATS = ("terminal", "markdown", "latex", "html", "csv")
-_FLAGS = ("--format", "--compare", "--where", "--margin", "--output", "--watch", "--help")
 
 
 def report(arguments: list[str]) -> int:
@@ -41,7 +40,7 @@ def report(arguments: list[str]) -> int:
         print(HELP, end="")
         return 0
     try:
-        given = _parse(arguments)
+        given = _parser().read(arguments)
         _check(given)
         folders = given.folders or _sweeps(Path("outputs"))
         where, margins = _pairs(given.where), _margins(given.margin)
@@ -69,13 +68,8 @@ def _refused(why: str) -> int:
     return 2
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message[:1].upper()}{message[1:]}. Fix: `ablate report --help`.")
-
-
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = _Parser(add_help=False, allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser("ablate report")
     parser.add_argument("folders", nargs="*", type=Path)
     parser.add_argument("--format")
     parser.add_argument("--compare", action="store_true")
@@ -83,11 +77,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--margin", action="append", default=[])
     parser.add_argument("--output", type=Path)
     parser.add_argument("--watch", action="store_true")
-    given, rest = parser.parse_known_intermixed_args(arguments)
-    flags = [word for word in rest if word.startswith("-")]
-    if flags:
-        raise unknown("flag", flags[0].partition("=")[0], _FLAGS)
-    return given
+    return parser
 
 
 def _check(given: argparse.Namespace) -> None:
