@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ablate.report.configurations import cell, configurations, context_of
+from ablate.report.configurations import by_context, cell, configurations
 from ablate.report.loaded import Loaded
 from ablate.report.notes import stability_notes
 from ablate.report.numbers import shown
@@ -16,7 +16,7 @@ from ablate.report.terms import items_behind
 from ablate.report.verdict import AblationReport, Comparison, Configuration, Report, Verdict
 from ablate.report.words import answer, sentence
 from ablate.results.columns import METRICS
-from ablate.results.record import AblationRecord, Cell
+from ablate.results.record import AblationRecord, Cell, same_value
 from ablate.statistics.estimate import ALPHA, holm
 
 # What is shown without an ablation that names its metrics.
@@ -60,14 +60,14 @@ def _ablation_report(
     runs = RunsByConfiguration(loaded, rows, metrics)
     baseline = None if ablation is None else ablation.baseline
     comparisons: list[Comparison] = []
-    for context in _contexts(found):
+    for context in by_context(found):
         comparisons += _compared(context, runs, metrics, stable, margins, baseline)
     comparisons.sort(key=lambda one: (found.index(one.configuration), metrics.index(one.metric)))
     report = AblationReport(
         name=None if name is None else str(name),
         question=None if ablation is None else ablation.question,
         key=None if ablation is None else ablation.key,
-        values=_values(found),
+        values=_values(found, ablation),
         baseline=baseline,
         metrics=metrics,
         settings=tuple(found[0].settings),
@@ -195,12 +195,8 @@ def _direction(metric: str, difference: float) -> Verdict:
     return "better" if (difference > 0) == (better == "higher") else "worse"
 
 
-def _contexts(found: Sequence[Configuration]) -> list[list[Configuration]]:
-    groups: dict[tuple[str, ...], list[Configuration]] = {}
-    for one in found:
-        groups.setdefault(context_of(one), []).append(one)
-    return list(groups.values())
-
-
-def _values(found: Sequence[Configuration]) -> tuple[Cell, ...]:
-    return tuple({repr(one.value): one.value for one in found}.values())
+def _values(found: Sequence[Configuration], ablation: AblationRecord | None) -> tuple[Cell, ...]:
+    """Return the values that have runs: in the ablation's order, then those that it does not name."""
+    there = {same_value(one.value): one.value for one in found}
+    named = [] if ablation is None else [same_value(value) for value in ablation.values]
+    return tuple(there[value] for value in dict.fromkeys([*named, *there]) if value in there)

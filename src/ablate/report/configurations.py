@@ -1,13 +1,14 @@
 """Runs grouped into configurations: what differs in nothing but the seed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
 from ablate.report.verdict import Configuration
 from ablate.results.columns import COLUMNS, SETTING_COLUMNS
-from ablate.results.record import AblationRecord, Cell
+from ablate.results.record import AblationRecord, Cell, same_value
 
 _SETTINGS = (*SETTING_COLUMNS, "precision", "model_source")
 # Other names of what has a column of its own.
@@ -70,25 +71,19 @@ def differing_settings(
     axis = None if key is None else key.rsplit(".", 1)[-1]
     extra = [str(c) for c in results.columns if c not in COLUMNS and c not in _ALIASES]
     firsts = pd.DataFrame([rows.iloc[0] for rows in groups])
-    by_value = firsts.groupby(firsts["value"].map(repr)) if key else None
-    differing = []
-    for name in (*_SETTINGS, *extra):
-        if name in (axis, key) or firsts[name].map(repr).nunique() < 2:
-            continue
-        if by_value is None or by_value[name].nunique(dropna=False).max() > 1:
-            differing.append(name)
+    values = _looks(firsts["value"]) if key else [None] * len(firsts)
+    differing = [
+        name
+        for name in (*_SETTINGS, *extra)
+        if name not in (axis, key)
+        and len({*zip(values, _looks(firsts[name]), strict=True)}) > len({*values})
+    ]
     # A path says more than the name made of it, unless the names tell all.
     if {"model", "model_source"} <= set(differing):
         differing.remove(
             "model_source" if _same_partition(firsts, "model", "model_source") else "model"
         )
     return differing if differing or key is not None else ["method"]
-
-
-def same_value(value: Cell) -> str:
-    """Tell values apart by what they are: 1 is 1.0, and neither is true or the text '1'."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return repr(float(value)) if is_number else repr(value)  # type: ignore[arg-type]
 
 
 def cell(value: object) -> Cell:
@@ -110,9 +105,21 @@ def _configuration(rows: pd.DataFrame, settings: Sequence[str]) -> Configuration
     )
 
 
-def context_of(configuration: Configuration) -> tuple[str, ...]:
+def context_of(configuration: Configuration) -> Hashable:
     """Return what tells a configuration's setting, in which it has a baseline, from another."""
-    return tuple(same_value(value) for value in configuration.settings.values())
+    return tuple((name, same_value(value)) for name, value in configuration.settings.items())
+
+
+def by_context(found: Iterable[Configuration]) -> list[list[Configuration]]:
+    """Group configurations by their settings: those that one baseline is for."""
+    groups: dict[Hashable, list[Configuration]] = {}
+    for one in found:
+        groups.setdefault(context_of(one), []).append(one)
+    return list(groups.values())
+
+
+def _looks(column: "pd.Series[Any]") -> list[Hashable]:
+    return [same_value(cell(value)) for value in column]
 
 
 def _same_partition(rows: pd.DataFrame, one: str, other: str) -> bool:

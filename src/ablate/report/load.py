@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from ablate.config.errors import ConfigError, nearest
 from ablate.config.yaml_file import parse, read_text
 from ablate.report.loaded import Loaded
-from ablate.results.record import AblationRecord, RunRecord
+from ablate.results.record import AblationRecord, RunRecord, same_value
 from ablate.results.tables import read_runs, record_order, tables_of
 
 
@@ -165,9 +165,9 @@ def _ablations(
     ablations, notes = {}, []
     for name, versions in known.items():
         latest = versions[-1]
-        values = {repr(value): value for one in (latest, *versions) for value in one.values}
+        values = {same_value(value): value for one in (latest, *versions) for value in one.values}
         ablations[name] = replace(latest, name=name, values=list(values.values()))
-        if len({repr(one.baseline) for one in versions}) > 1:
+        if len({same_value(one.baseline) for one in versions}) > 1:
             notes.append(
                 f"runs of {name} name several baselines; that of the record written last counts"
             )

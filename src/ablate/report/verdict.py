@@ -114,7 +114,7 @@ class AblationReport:
         name: Name of the ablation; None for runs without one.
         question: Its question, in words; None without an ablation.
         key: The configuration key that is varied; None without an ablation.
-        values: The values that have runs, the ablation's own order first.
+        values: The values that have runs, in the ablation's own order; the baseline stands where it stands there.
         baseline: The baseline value.
         metrics: The metrics that were measured, in the ablation's order.
         settings: Columns in which configurations differ in more than the value; empty for a plain ablation.

@@ -1,5 +1,6 @@
 """What one run leaves behind: the content of its result.json."""
 
+from collections.abc import Hashable
 from dataclasses import asdict, field
 from typing import Any, Literal, get_args
 
@@ -10,6 +11,11 @@ Status = Literal["ok", "failed", "diverged", "oom", "interrupted"]
 Cell = bool | int | float | str | None
 
 _CLOSED = ConfigDict(extra="forbid", strict=True)
+
+
+def same_value(value: object) -> Hashable:
+    """Return what two cells share if they are one value: 1 is 1.0, and neither is true or the text '1'."""
+    return isinstance(value, bool), value
 
 
 class DamagedRecordError(ValueError):

@@ -1,9 +1,9 @@
 """In which keys the runs of a sweep differ: one column of results.csv for each."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from ablate.results.columns import COLUMNS
-from ablate.results.record import Cell, RunRecord
+from ablate.results.record import Cell, RunRecord, same_value
 
 FINGERPRINT = "fingerprint."
 """What the key of a content's hash begins with."""
@@ -64,11 +64,11 @@ def _choice(settings: Mapping[str, Cell], group: str) -> Cell:
 
 def _differs(key: str, records: Sequence[RunRecord], groups: Sequence[str]) -> bool:
     group = _group_of(key, groups)
-    values: dict[Cell, set[str]] = {}
+    values: dict[Cell, set[Hashable]] = {}
     for record in records:
         choice = None if group is None else _choice(record.settings, group)
         value = record.settings.get(key, _MISSING)
-        values.setdefault(choice, set()).add(repr(value))
+        values.setdefault(choice, set()).add(same_value(value))
     if group is not None and key == f"{group}.name":
         return len(values) > 1
     return any(len(found) > 1 for found in values.values())

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from ablate.config.errors import ConfigError, nearest
 from ablate.config.reading import flat_keys, nearest_key
 from ablate.results.columns import METRICS
+from ablate.results.record import same_value
 
 # These say where and how runs are made, or are averaged over.
 _NO_AXES = (
@@ -81,7 +82,7 @@ def _check_values(values: object, baseline: object) -> None:
                 f"ablation.values has {value!r}; allowed: numbers, strings, true and false. "
                 "Fix: leave it out."
             )
-        if any(_is_same(value, other) for other in seen):
+        if same_value(value) in map(same_value, seen):
             raise ConfigError(f"ablation.values has {value!r} twice. Fix: give it once.")
         if any(isinstance(value, bool) != isinstance(other, bool) for other in seen):
             raise ConfigError(
@@ -89,16 +90,11 @@ def _check_values(values: object, baseline: object) -> None:
                 "Fix: values of one kind."
             )
         seen.append(value)
-    if not any(_is_same(baseline, value) for value in seen):
+    if same_value(baseline) not in map(same_value, seen):
         raise ConfigError(
             f"ablation.baseline is {baseline!r}, which is not among the values "
             f"{list(values)}. Fix: ablation.baseline={values[0]}, or add it to ablation.values."
         )
-
-
-def _is_same(one: object, other: object) -> bool:
-    """Compare values as they are typed: 1 and 1.0 are one value, 1 and true are not."""
-    return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
 def _plain(config: DictConfig) -> dict[str, object]:

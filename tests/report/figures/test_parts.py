@@ -7,7 +7,7 @@ from tests.report.sweeps import RANK, finished, right, task
 from ablate.report.compare import report_of
 from ablate.report.figures.heat import grid_of
 from ablate.report.figures.scale import scale_of
-from ablate.report.figures.series import names_of, series_of
+from ablate.report.figures.series import by_settings, names_of, series_of
 from ablate.report.figures.style import short
 from ablate.report.figures.task_differences import task_differences
 from ablate.report.figures.tradeoff import marks_of, on_front, tradeoffs
@@ -190,6 +190,30 @@ def test_a_key_that_follows_another_is_no_axis(tmp_path):
         "lorsu, rank 16",
         "lorsu, rank 8",
     ]
+
+
+def test_values_stand_in_the_ablations_own_order_in_every_setting(tmp_path):
+    """The table begins with the baseline, 8; an axis has it where the ablation has it, between 16 and 64."""
+    for method in ("lorsu", "lora"):
+        for value in (64, 8, 16):
+            columns = {"method": method, "accuracy": value / 100}
+            finished(tmp_path, value, config=f"{method}-{value}", **columns)
+    ablation = report_of(load([tmp_path])).ablations[0]
+    assert ablation.values == (16, 8, 64)
+    assert [one.value for one in ablation.configurations] == [8, 16, 64] * 2
+    series = series_of(ablation, "accuracy")
+    assert [[one.value for one in part.comparisons] for part in series] == [[16, 8, 64]] * 2
+    assert scale_of((1, True)).place(True) == 1.0
+
+
+def test_one_setting_however_its_number_is_written(tmp_path):
+    """Beside a text, 1 and 1.0 stay what they are in a column: one setting with one baseline, not two."""
+    for value, alpha in ((8, 1), (16, 1.0), (8, "auto")):
+        overrides = {"method.alpha": alpha}
+        finished(tmp_path, value, config=f"{alpha}", accuracy=value / 100, overrides=overrides)
+    ablation = report_of(load([tmp_path])).ablations[0]
+    assert [one.value for one in ablation.configurations] == [8, 16, 8]
+    assert len(series_of(ablation, "accuracy")) == len(by_settings(ablation)) == 2
 
 
 def test_one_axis_is_no_grid(tmp_path):

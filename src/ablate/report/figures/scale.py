@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from ablate.results.record import Cell
+from ablate.results.record import Cell, same_value
 
 # Numbers that span more than this are told apart on a logarithmic axis only.
 _WIDE_RATIO = 20
@@ -34,7 +34,7 @@ class ValueScale:
     def place(self, value: Cell) -> float:
         """Return where a value is."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not self.is_number:
-            return float(self.values.index(value))
+            return float([*map(same_value, self.values)].index(same_value(value)))
         if self.kind == "linear":
             return float(value)
         return math.log2(value) if self.kind == "log2" else math.log10(value)

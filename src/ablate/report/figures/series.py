@@ -1,10 +1,12 @@
 """The lines of a picture: one for each setting besides the ablation's value."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from ablate.report.configurations import by_context, context_of
 from ablate.report.figures.scale import name_of
 from ablate.report.verdict import AblationReport, Comparison, Configuration
+from ablate.results.record import same_value
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,16 @@ class Series:
 
 def series_of(ablation: AblationReport, metric: str) -> list[Series]:
     """Split the measured comparisons in a metric by settings."""
-    order = {name_of(value): place for place, value in enumerate(ablation.values)}
-    split: dict[str, list[Comparison]] = {}
+    order = {same_value(value): place for place, value in enumerate(ablation.values)}
+    split: dict[Hashable, list[Comparison]] = {}
     for one in ablation.of(metric):
         if one.mean is not None:
-            split.setdefault(repr(one.settings), []).append(one)
+            split.setdefault(context_of(one.configuration), []).append(one)
     telling = _telling(ablation, with_value=False)
     return [
         Series(
             _words(found[0].configuration, telling) if len(split) > 1 else "",
-            tuple(sorted(found, key=lambda one: order.get(name_of(one.value), len(order)))),
+            tuple(sorted(found, key=lambda one: order[same_value(one.value)])),
             next((one for one in found if one.is_baseline), None),
         )
         for found in split.values()
@@ -63,10 +65,8 @@ def differ(series: Sequence[Series]) -> bool:
 
 def by_settings(ablation: AblationReport) -> list[list[Configuration]]:
     """Group an ablation's configurations by their settings: those that one baseline is for."""
-    groups: dict[str, list[Configuration]] = {}
-    for configuration in ablation.configurations:
-        groups.setdefault(repr(configuration.settings), []).append(configuration)
-    return list(groups.values()) if ablation.key is not None else [list(ablation.configurations)]
+    found = ablation.configurations
+    return by_context(found) if ablation.key is not None else [list(found)]
 
 
 def names_of(ablation: AblationReport) -> dict[tuple[str, ...], str]:
@@ -86,11 +86,13 @@ def names_of(ablation: AblationReport) -> dict[tuple[str, ...], str]:
 def _telling(ablation: AblationReport, with_value: bool) -> list[str]:
     """Return the settings that tell configurations apart, in order and without those that follow others."""
     given = with_value and ablation.key is not None
-    looks = [repr(one.value) if given else "" for one in ablation.configurations]
+    looks: list[Hashable] = [
+        same_value(one.value) if given else None for one in ablation.configurations
+    ]
     kept = []
     for key in ablation.settings:
-        finer = [
-            f"{look}, {one.settings.get(key)!r}"
+        finer: list[Hashable] = [
+            (look, same_value(one.settings.get(key)))
             for look, one in zip(looks, ablation.configurations, strict=True)
         ]
         if len(set(finer)) > len(set(looks)):

@@ -1,10 +1,12 @@
 """What every table shows, as text that its output still has to escape."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from ablate.report.configurations import context_of
 from ablate.report.numbers import interval, number, p_value, shown, with_sd
 from ablate.report.verdict import AblationReport, Comparison, Verdict
+from ablate.results.record import same_value
 
 _COMPARED = ("difference", "95 % interval", "p (Holm)", "verdict")
 DIFFERENCE = "difference"
@@ -81,15 +83,15 @@ def _rows(
         for position, one in enumerate(report.of(metric))
     ]
     if len(reports) > 1:
-        order: dict[str, int] = {}
+        order: dict[Hashable, int] = {}
         for _, _, one in found:
             order.setdefault(_place(one), len(order))
         found.sort(key=lambda entry: order[_place(entry[2])])
     return tuple(_row(label, one, settings) for _, label, one in found)
 
 
-def _place(one: Comparison) -> str:
-    return repr((one.value, one.settings))
+def _place(one: Comparison) -> Hashable:
+    return same_value(one.value), context_of(one.configuration)
 
 
 def _row(label: str | None, one: Comparison, settings: Sequence[str]) -> Row:
