@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from ablate.config.errors import ConfigError
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
-from ablate.data.rows import check_items, drawn, read_rows
+from ablate.data.tables.rows import check_items, drawn, read_rows
 from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
 from ablate.evaluation.verbs.generation import generate_answers
 from ablate.models.vlm import VisionLanguageModel

@@ -19,7 +19,7 @@ from ablate.config.schema.tasks import RowsData
 from ablate.config.text import printable
 from ablate.data.decoding import read_rgb
 from ablate.data.image_files import below, checked_digest, digests
-from ablate.data.tables import read_table
+from ablate.data.tables.read import read_table
 
 _IMAGE_TOKEN = "<image>"
 
