@@ -1,48 +1,88 @@
-"""Rows of questions about images, whose images stay encoded until they are needed."""
+"""Rows of a table with images, of which only what is asked for is in memory."""
 
-import errno
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
-import datasets
-from datasets import Dataset
-from datasets import Image as ImageFeature
-from huggingface_hub.constants import HF_HUB_CACHE
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from PIL import Image
 
 from ablate.config.errors import ConfigError, unknown
+from ablate.config.schema.fields import CellValue
 from ablate.config.schema.tasks import RowsData
 from ablate.config.text import printable
 from ablate.data.decoding import read_rgb
-from ablate.data.image_files import below, checked_digest, digests
-from ablate.data.tables.read import read_table
+from ablate.data.tables.images import Images, find_images
+from ablate.data.tables.read import Owner, Place, read_table
 
 _IMAGE_TOKEN = "<image>"
 
 
-@dataclass(frozen=True)
 class Rows:
-    """A table whose images stay encoded until they are needed.
+    """A table whose cells stay where they are, memory-mapped, until they are needed.
 
     Attributes:
-        columns: Values of every column that is not an image, by column.
-        images: What the image of every row is: a file, or a row of `image_cells`.
-        image_cells: Encoded images; None where the images are files.
-        image_column: Column of `image_cells`.
-        task: Name of the task, for messages.
-        folders: Where files that are named in `image_cells` may be.
+        owner: Whose table it is.
+        features: Type of every column.
     """
 
-    columns: dict[str, list[Any]]
-    images: Sequence[Path | int]
-    image_cells: Dataset | None
-    image_column: str
-    task: str
-    folders: Sequence[Path]
+    def __init__(
+        self,
+        owner: Owner,
+        table: pa.Table,
+        features: Mapping[str, Any],
+        images: Images,
+        kept: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Take a table, what finds its images, and which of its rows count; None for all."""
+        self.owner, self.features = owner, features
+        self._table, self._images, self._kept = table, images, kept
+        self._columns = {name: table.column(name) for name in table.column_names}
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._table) if self._kept is None else len(self._kept)
+
+    def where(self, values: Mapping[str, CellValue]) -> "Rows":
+        """Keep the rows whose columns hold these values, compared as texts.
+
+        Raises:
+            ConfigError: If no row does.
+        """
+        if not values:
+            return self
+        for column in values:
+            self.check_column(column)
+        chosen = [
+            row
+            for row in range(len(self))
+            if all(str(self.cell(column, row)) == str(value) for column, value in values.items())
+        ]
+        if not chosen:
+            said = ", ".join(f"{column}: {value}" for column, value in values.items())
+            raise ConfigError(
+                f"No row of {self.owner.name} has {printable(said)}. Fix: {self.owner.key}.where=..."
+            )
+        rows = np.asarray(chosen, dtype=np.int64)
+        kept = rows if self._kept is None else self._kept[rows]
+        return Rows(self.owner, self._table, self.features, self._images, kept)
+
+    def check_column(self, column: str) -> None:
+        """Raise a ConfigError if there is no such column."""
+        if column not in self._columns:
+            raise unknown(f"column in {self.owner.name}", column, self._columns)
+
+    def cell(self, column: str, row: int) -> Any:  # noqa: ANN401  # whatever the table holds
+        """Return what a column holds in a row, as a plain value."""
+        return self._columns[column][self._place(row)].as_py()
+
+    def image_key(self, row: int) -> str | int:
+        """Return what rows of one image share: the name of its file, else its own cell."""
+        return self._images.key(self._place(row))
 
     def image(self, row: int) -> Image.Image:
         """Decode the image of a row as RGB.
@@ -50,139 +90,86 @@ class Rows:
         Raises:
             ConfigError: If it cannot be decoded.
         """
-        place = self.images[row]
-        if isinstance(place, Path):
-            return read_rgb(place, str(place))
-        return read_rgb(BytesIO(self._content(place)), self._name(place))
+        place = self._place(row)
+        return read_rgb(BytesIO(self._images.content(place)), self._images.name(place))
 
-    def digests(self, rows: Iterable[int]) -> dict[int, str]:
+    def digests(self, rows: Iterable[int]) -> Iterator[tuple[int, bytes]]:
         """Decode the images of some rows once, to see that they are whole, and hash them.
 
-        Returns:
-            SHA-256 of the encoded image, by row.
+        Yields:
+            Every row with the SHA-256 of its encoded image, in the order of the rows.
 
         Raises:
             ConfigError: If there is no image, or a broken one.
         """
-        rows = list(rows)
-        places = list(dict.fromkeys(self.images[row] for row in rows))
-        files = [place for place in places if isinstance(place, Path)]
-        found: dict[Path | int, str] = dict(zip(files, digests(files), strict=True))
-        for place in places:
-            if not isinstance(place, Path):
-                found[place] = checked_digest(self._content(place), self._name(place))
-        return {row: found[self.images[row]] for row in rows}
+        asked = list(rows)
+        found = self._images.digests(self._place(row) for row in asked)
+        return zip(asked, found, strict=True)
 
-    def _content(self, place: int) -> bytes:
-        """Return an encoded image."""
-        assert self.image_cells is not None
-        cell = self.image_cells[place][self.image_column] or {"bytes": None, "path": None}
-        if cell["bytes"] is not None:
-            content: bytes = cell["bytes"]
-            return content
-        if cell["path"] is None:
-            raise ConfigError(
-                f"'{self._name(place)}' is empty. Fix: add the image, or remove the row."
-            )
-        file: Path = self.folders[0] / cell["path"]
-        if not any(file.resolve().is_relative_to(folder.resolve()) for folder in self.folders):
-            raise ConfigError(
-                f"'{self._name(place)}' is the file '{printable(str(file))}', which is outside"
-                f" '{printable(str(self.folders[0]))}'. Fix: put the images into the table, or"
-                f" tasks.tasks.{self.task}.data.image_folder=<the folder they are in>."
-            )
-        try:
-            if not file.is_file():
-                raise FileNotFoundError(errno.ENOENT, "No such file")
-            return file.read_bytes()
-        except OSError as error:
-            raise ConfigError(
-                f"'{self._name(place)}' is the file '{printable(str(file))}', which cannot be read"
-                f" ({error.strerror}). Fix: add it, or remove the row."
-            ) from error
-
-    def _name(self, place: int) -> str:
-        return f"{self.image_column} of row {place} of task {self.task}"
+    def _place(self, row: int) -> int:
+        return row if self._kept is None else int(self._kept[row])
 
 
-def read_rows(task: str, data: RowsData, columns: Sequence[str], image: str) -> Rows:
+def read_rows(
+    owner: Owner,
+    place: Place,
+    columns: Sequence[str],
+    image: str,
+    image_folder: str | None,
+    image_table: tuple[Place, str, str] | None = None,
+) -> Rows:
     """Read a table without decoding any image.
 
     Args:
-        task: Name of the task, for messages.
-        data: Where the table is.
-        columns: Columns to read besides the image.
+        owner: Whose it is.
+        place: Where the table is.
+        columns: Columns that are needed besides the image.
+        image: Column of the image, its file name or its id.
+        image_folder: Folder of the images, where that column names files.
+        image_table: The table of the images, where that column holds their ids, with its columns of ids and images.
+
+    Raises:
+        ConfigError: If the table, a column, or an image is not there.
+    """
+    table = read_table(owner, place)
+    for column in (*columns, image):
+        if column not in table.column_names:
+            raise unknown(f"column in {owner.name}", column, table.column_names)
+    arrow: pa.Table = table.with_format("arrow")[:]
+    images = find_images(owner, table, place.path, image, image_folder, image_table)
+    return Rows(owner, arrow, table.features, images)
+
+
+def read_task_rows(task: str, data: RowsData, columns: Sequence[str], image: str) -> Rows:
+    """Read the table of a task of a suite, without decoding any image.
+
+    Args:
+        task: Name of the task.
+        data: Where the table is, and which of its rows count.
+        columns: Columns that are needed besides the image.
         image: Column of the image, its file name or its id.
 
     Raises:
         ConfigError: If the table, a column, or an image is not there.
     """
-    table = read_table(task, data.path, data.subset, data.split, data.revision)
-    for column in (*columns, image):
-        if column not in table.column_names:
-            raise unknown(f"column in task '{task}'", column, table.column_names)
-    values = {column: list(table[column]) for column in columns}
-    if data.image_folder is not None:
-        folder = Path(data.image_folder).expanduser()
-        names = [str(name) for name in table[image]]
-        files = {name: _file(task, folder, name) for name in dict.fromkeys(names)}
-        return Rows(values, [files[name] for name in names], None, image, task, ())
-    if data.image_table is None:
-        cells = _encoded(task, table, image)
-        return Rows(values, range(len(table)), cells, image, task, _folders(data.path))
-    source = data.image_table
-    images = read_table(task, source.path, source.subset, source.split, data.revision)
-    for column in (source.id, source.image):
-        if column not in images.column_names:
-            raise unknown(f"column of the images of task '{task}'", column, images.column_names)
-    row_of = {id_: row for row, id_ in enumerate(images[source.id])}
-    wanted = list(table[image])
-    missing = next((id_ for id_ in wanted if id_ not in row_of), None)
-    if missing is not None:
-        raise ConfigError(
-            f"Task '{task}' refers to image '{missing}', which {source.path} does not have. "
-            f"Fix: tasks.tasks.{task}.data.image_table."
+    owner = Owner(f"task '{task}'", f"tasks.tasks.{task}.data")
+    place = Place(data.path, data.subset, data.split, data.revision, data.mirrors, data.files)
+    images = None
+    if data.image_table is not None:
+        source = data.image_table
+        images = (
+            replace(place, path=source.path, subset=source.subset, split=source.split),
+            source.id,
+            source.image,
         )
-    cells = _encoded(task, images, source.image)
-    rows = [row_of[id_] for id_ in wanted]
-    return Rows(values, rows, cells, source.image, task, _folders(source.path))
+    return read_rows(owner, place, columns, image, data.image_folder, images).where(data.where)
 
 
-def _encoded(task: str, table: Dataset, column: str) -> Dataset:
-    """Keep images as encoded bytes, whether or not the file says that they are images."""
-    feature = table.features[column]
-    if isinstance(feature, ImageFeature):
-        return table.select_columns([column]).cast_column(column, ImageFeature(decode=False))
-    if isinstance(feature, dict) and {"bytes", "path"} <= set(feature):
-        return table.select_columns([column])
-    raise ConfigError(
-        f"Column '{column}' of task '{task}' holds {feature}, not images. Fix: if it names files, "
-        f"tasks.tasks.{task}.data.image_folder=<the folder they are in>."
-    )
-
-
-def _folders(path: str) -> tuple[Path, ...]:
-    """Return where files that a table names may be: beside a table on disk, or where the hub's are kept."""
-    place = Path(path).expanduser()
-    beside = (place if place.is_dir() else place.parent,) if place.exists() else ()
-    return (*beside, Path(datasets.config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE))
-
-
-def _file(task: str, folder: Path, name: str) -> Path:
-    try:
-        return below(folder, name)
-    except ValueError as error:
-        raise ConfigError(
-            f"Task '{task}' refers to image '{printable(name)}', which {error}. "
-            f"Fix: tasks.tasks.{task}.data.image_folder=<the folder of its images>."
-        ) from error
-
-
-def check_items(task: str, questions: Iterable[tuple[str, str]]) -> None:
-    """Check the id and question of every item of a task.
+def check_items(owner: Owner, questions: Iterable[tuple[str, str]]) -> None:
+    """Check the id and question of every item.
 
     Args:
-        task: Name of the task.
+        owner: Whose they are.
         questions: Id and question of every item.
 
     Raises:
@@ -190,16 +177,17 @@ def check_items(task: str, questions: Iterable[tuple[str, str]]) -> None:
             holds an image token.
     """
     seen: set[str] = set()
+    columns = f"{owner.key.removesuffix('.data')}.columns"
     for id_, question in questions:
         if id_ in seen:
             raise ConfigError(
-                f"Two items of task '{task}' have the id '{printable(id_)}'. Fix: remove one, or"
-                f" tasks.tasks.{task}.columns.id=<a column that differs>, null to number the rows."
+                f"Two items of {owner.name} have the id '{printable(id_)}'. Fix: remove one, or"
+                f" {columns}.id=<a column that differs>, null to number the rows."
             )
         seen.add(id_)
         if _IMAGE_TOKEN in question:
             raise ConfigError(
-                f"The question of item '{printable(id_)}' of task '{task}' is"
+                f"The question of item '{printable(id_)}' of {owner.name} is"
                 f" '{printable(question):.60}', where '{_IMAGE_TOKEN}' would stand for a second image."
                 " Fix: rephrase it, or remove the item."
             )
