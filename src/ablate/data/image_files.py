@@ -3,9 +3,10 @@
 import hashlib
 import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from ablate.config.errors import ConfigError
@@ -13,6 +14,8 @@ from ablate.config.text import printable
 from ablate.data.decoding import check_image
 
 _SMALL_BYTES = 1 << 16
+# Encoded images that are in memory together: enough to keep the cores busy.
+_AT_A_TIME = 32
 
 
 def below(folder: Path, name: str) -> Path:
@@ -64,17 +67,45 @@ def digests(files: Sequence[Path]) -> list[str]:
     with warnings.catch_warnings(), ThreadPoolExecutor(1 if small else None) as pool:
         # Pillow warns of odd but readable files; the run's log says it where they are used.
         warnings.simplefilter("ignore")
-        return list(pool.map(_digest, files))
+        return list(pool.map(lambda file: _digest(read_file(file), str(file)).hex(), files))
 
 
-def checked_digest(content: bytes, name: str) -> str:
-    """Hash an encoded image after decoding it once.
+def content_digests(images: Iterable[tuple[bytes, str]]) -> Iterator[bytes]:
+    """Decode encoded images once to see that they are whole, and hash them; a few are in memory at a time.
+
+    Args:
+        images: Encoded image, and what the user calls it.
+
+    Yields:
+        SHA-256 of every encoded image.
 
     Raises:
-        ConfigError: If it is not an image, or a broken one.
+        ConfigError: If one is not an intact image.
     """
+    remaining = iter(images)
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("ignore")
+        while chunk := list(islice(remaining, _AT_A_TIME)):
+            small = sum(len(content) for content, _ in chunk) < _SMALL_BYTES * len(chunk)
+            yield from (map if small else pool.map)(_digest, *zip(*chunk, strict=True))
+
+
+def read_file(file: Path) -> bytes:
+    """Read a regular file.
+
+    Raises:
+        ConfigError: If it is none, or cannot be read.
+    """
+    _size_bytes(file)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _digest(content: bytes, name: str) -> bytes:
     check_image(BytesIO(content), name)
-    return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(content).digest()
 
 
 def _size_bytes(file: Path) -> int:
@@ -86,14 +117,6 @@ def _size_bytes(file: Path) -> int:
         # Opening a pipe would block until it has a writer.
         raise ConfigError(f"'{printable(str(file))}' is not a regular file. Remove it.")
     return info.st_size
-
-
-def _digest(file: Path) -> str:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise _unreadable(file, error) from error
-    return checked_digest(content, str(file))
 
 
 def _unreadable(file: Path, error: OSError) -> ConfigError:

@@ -47,11 +47,11 @@ def _load(config: FewShotData) -> ImageClassification:
         case ShapesData():
             return load_shapes(config)
         case DigitsData():
-            from ablate.data.digits import load_digits
+            from ablate.data.sources.digits import load_digits
 
             return load_digits(config)
         case ImageFolderData():
-            from ablate.data.image_folder import load_image_folder
+            from ablate.data.sources.image_folder import load_image_folder
 
             return load_image_folder(config)
 

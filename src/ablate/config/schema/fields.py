@@ -24,3 +24,5 @@ Template = Annotated[str, Field(pattern=r"\{\}")]
 LossName = Literal["clip", "lm"]
 Scoring = Literal["letters", "answers", "generate"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+# What a cell of a table may be compared with.
+CellValue = bool | int | float | str

@@ -1,11 +1,20 @@
 """Tasks that a trained model is evaluated on, one dataclass for each source."""
 
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from ablate.config.schema.fields import CLOSED, Fraction, PositiveInt, Scenes, Scoring, Switch
+from ablate.config.schema.fields import (
+    CLOSED,
+    CellValue,
+    Fraction,
+    PositiveInt,
+    Scenes,
+    Scoring,
+    Switch,
+)
 
 Draw = Literal["development", "test"]
 Chance = Annotated[float, Field(ge=0, lt=1)]
@@ -100,6 +109,9 @@ class RowsData:
         revision: Hub revision, or None for the latest.
         image_folder: Folder that contains the image files, where the image column holds their names.
         image_table: The images, where the image column holds their ids.
+        mirrors: Other hub ids of the same data, tried in their order where `path` cannot be read.
+        where: Only rows that hold these values, by column.
+        files: File of a part, by its name, where the data set does not say itself which file is which part.
     """
 
     path: str
@@ -108,6 +120,9 @@ class RowsData:
     revision: str | None
     image_folder: str | None
     image_table: ImageTable | None
+    mirrors: tuple[str, ...] = ()
+    where: dict[str, CellValue] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=CLOSED)

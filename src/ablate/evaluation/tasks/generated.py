@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from ablate.config.errors import ConfigError
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
-from ablate.data.rows import check_items, drawn, read_rows
+from ablate.data.tables.rows import check_items, drawn, read_task_rows
 from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
 from ablate.evaluation.verbs.generation import generate_answers
 from ablate.models.vlm import VisionLanguageModel
@@ -16,6 +16,7 @@ from ablate.results.items import ItemResult
 
 # Values of a configuration that only say where the items are, how many there may be, or what chance is.
 _PLACE = ("data", "columns", "items", "chance")
+_CLUSTER_CHARACTERS = 16
 
 Config = TypeVar("Config", OpenTask, YesNoTask, BoxTask)
 Answer = TypeVar("Answer")
@@ -52,20 +53,38 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         self._config: Config = config
         columns = vars(config.columns)
         wanted = [column for key, column in columns.items() if key != "image" and column]
-        self._rows = read_rows(name, config.data, wanted, config.columns.image)
-        ids = config.columns.id
-        n_rows = len(self._rows.images)
-        names = self._rows.columns[ids] if ids else range(n_rows)
-        items = [item for row in range(n_rows) for item in self._items(row, str(names[row]))]
-        check_items(name, ((item.id, item.question) for item in items))
-        self._chosen = [items[i] for i in drawn([item.id for item in items], config.items)]
+        self._rows = read_task_rows(name, config.data, wanted, config.columns.image)
+        self._chosen = self._choose(config.items)
         if not self._chosen:
             raise ConfigError(f"The data of task '{name}' have no items. Fix: another data.split.")
         self.n = len(self._chosen)
-        images = self._rows.digests(item.row for item in self._chosen)
-        put = [(i.id, i.question, i.answer, images[i.row]) for i in self._chosen]
+        self._images = dict(self._rows.digests(item.row for item in self._chosen))
+        put = [(i.id, i.question, i.answer, self._images[i.row].hex()) for i in self._chosen]
         settings = {k: v for k, v in vars(config).items() if k not in _PLACE}
         self.fingerprint = fingerprint_of(put, settings)
+
+    def _choose(self, n: int | None) -> list[Item[Answer]]:
+        """Check every item of the table, and keep those that are evaluated."""
+        ids: list[str] = []
+        rows: list[int] = []
+
+        def checked() -> Iterator[tuple[str, str]]:
+            for row in range(len(self._rows)):
+                for item in self._items(row, self._row_name(row)):
+                    ids.append(item.id)
+                    rows.append(row)
+                    yield item.id, item.question
+
+        check_items(self._rows.owner, checked())
+        chosen: list[Item[Answer]] = []
+        for place in drawn(ids, n):
+            row = rows[place]
+            chosen += [i for i in self._items(row, self._row_name(row)) if i.id == ids[place]]
+        return chosen
+
+    def _row_name(self, row: int) -> str:
+        column = self._config.columns.id
+        return str(self._rows.cell(column, row) if column else row)
 
     def evaluate(
         self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
@@ -75,14 +94,14 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         for start in range(0, self.n, config.batch_size):
             batch = self._chosen[start : start + config.batch_size]
             # Questions about one image stand side by side in a table: it is decoded once.
-            rows = {self._rows.images[item.row]: item.row for item in batch}
+            rows = {self._rows.image_key(item.row): item.row for item in batch}
             positions = {image: position for position, image in enumerate(rows)}
             images = [self._rows.image(row) for row in rows.values()]
             pixels = vlm.resize(images)
             questions = [
                 (
                     self._config.prompt.replace("{question}", item.question),
-                    positions[self._rows.images[item.row]],
+                    positions[self._rows.image_key(item.row)],
                 )
                 for item in batch
             ]
@@ -107,12 +126,12 @@ class GeneratedTask(Task, Generic[Config, Answer]):
     def item_result(
         self, item: Item[Answer], answer: str, prediction: str | None, score: float, text: str
     ) -> ItemResult:
-        """Record the result of an item; items about one image are a cluster."""
-        cluster = str(self._rows.images[item.row])
+        """Record the result of an item; items about images of one content are a cluster."""
+        cluster = self._images[item.row].hex()[:_CLUSTER_CHARACTERS]
         return ItemResult(item.id, cluster, answer, prediction, score, text)
 
     def _cell(self, column: str, row: int) -> object:
-        return self._rows.columns[column][row]
+        return self._rows.cell(column, row)
 
     def _error(self, id_: str, what: str, fix: str) -> ConfigError:
         return ConfigError(

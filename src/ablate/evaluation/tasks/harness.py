@@ -18,7 +18,7 @@ from ablate.config.errors import ConfigError, nearest, unknown
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import LmEvalTask
 from ablate.config.text import printable
-from ablate.data.rows import drawn
+from ablate.data.tables.rows import drawn
 from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
 from ablate.evaluation.tasks.language_model import causal_language_model
 from ablate.evaluation.tasks.task_code import code_in, sandboxed

@@ -97,7 +97,7 @@ def _images_of(config: FewShotData) -> Images:
             source = ShapesSource(config.style, config.draw)
             return _by_id(source.ids, lambda row: source.images([row])[0])
         case DigitsData():
-            from ablate.data.digits import load_digits
+            from ablate.data.sources.digits import load_digits
 
             digits = load_digits(config).test
             return _by_id(digits.ids, lambda row: digits.images([row])[0])

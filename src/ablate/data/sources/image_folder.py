@@ -12,7 +12,10 @@ from PIL import Image
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ImageFolderData
 from ablate.config.text import printable
-from ablate.data.class_folders import (
+from ablate.data.decoding import read_rgb
+from ablate.data.few_shot import stratified_split
+from ablate.data.image_files import digests
+from ablate.data.sources.class_folders import (
     TRAIN,
     check_same_classes,
     class_files,
@@ -21,9 +24,6 @@ from ablate.data.class_folders import (
     readable_names,
     relative,
 )
-from ablate.data.decoding import read_rgb
-from ablate.data.few_shot import stratified_split
-from ablate.data.image_files import digests
 from ablate.data.types import ImageClassification
 
 

@@ -1,0 +1,1 @@
+"""Data sets that a run is trained and tested on, one file for each kind."""

@@ -1,0 +1,168 @@
+"""Reading a table of the Hugging Face hub, or of files in the same form."""
+
+import contextlib
+import errno
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+from datasets.exceptions import DatasetsError
+from datasets.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    is_progress_bar_enabled,
+)
+
+from ablate.config.errors import ConfigError, unknown
+from ablate.config.text import printable
+
+_SAVED = ("state.json", "dataset_dict.json")
+# What `datasets` raises for data that are missing, unreachable, damaged or of another form.
+UNREADABLE = (DatasetsError, OSError, ValueError, pa.ArrowException)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose table it is, for messages.
+
+    Attributes:
+        name: Such as `task 'vsr'` or `data set 'gtsrb'`.
+        key: Where its place is configured, such as `tasks.tasks.vsr.data` or `data`.
+    """
+
+    name: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a table is.
+
+    Attributes:
+        path: Hub id, folder or file.
+        subset: Configuration of the data set, if it has several.
+        split: Which part; means nothing for a single file.
+        revision: Hub revision, or None for the latest.
+        mirrors: Other hub ids of the same data, tried in their order where `path` cannot be read.
+        files: File of a part, where the data set does not say itself which file is which part.
+    """
+
+    path: str
+    subset: str | None
+    split: str
+    revision: str | None
+    mirrors: tuple[str, ...] = ()
+    files: Mapping[str, str] | None = None
+
+
+def read_table(owner: Owner, place: Place) -> Dataset:
+    """Read a table; it stays on disk, memory-mapped, unless it is JSON.
+
+    Raises:
+        ConfigError: If it cannot be read.
+    """
+    failures: list[Exception] = []
+    for candidate in candidates(place):
+        try:
+            return _read(owner, candidate)
+        except ConfigError:
+            raise
+        except UNREADABLE as error:
+            failures.append(error)
+    raise unreadable(owner, place.path, failures[0]) from failures[0]
+
+
+def candidates(place: Place) -> Iterator[Place]:
+    """Yield a place and its mirrors; a revision is one of the first alone."""
+    yield place
+    for mirror in place.mirrors:
+        yield replace(place, path=mirror, revision=None)
+
+
+def unreadable(owner: Owner, path: str, error: Exception) -> ConfigError:
+    """Say in one line that a table cannot be read."""
+    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
+    return ConfigError(
+        f"The data of {owner.name} cannot be read from '{printable(path)}' "
+        f"({type(error).__name__}: {printable(reason)}). Fix: {owner.key}.path=<a hub id, or a local"
+        f" folder or file>."
+    )
+
+
+def _read(owner: Owner, place: Place) -> Dataset:
+    path = Path(place.path).expanduser()
+    if path.exists():
+        with no_bars():
+            return _local(owner, path, place)
+    files = None if not place.files else {place.split: _file_of(owner, place)}
+    return load_dataset(
+        place.path, place.subset, split=place.split, revision=place.revision, data_files=files
+    )
+
+
+def _local(owner: Owner, path: Path, place: Place) -> Dataset:
+    if path.is_dir() and place.files:
+        path /= _file_of(owner, place)
+    if not path.is_dir() and not path.is_file():
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, f"there is no '{printable(path.name)}'")
+        # Opening a pipe would block until it has a writer.
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    if path.suffix in (".json", ".jsonl"):
+        return Dataset.from_list(_json_rows(path))
+    if path.suffix == ".parquet":
+        return load_dataset("parquet", data_files=str(path), split="train")
+    if any((path / name).is_file() for name in _SAVED):
+        saved = load_from_disk(str(path))
+        if not isinstance(saved, DatasetDict):
+            return saved
+        if place.split not in saved:
+            raise unknown(f"split in {owner.name}", place.split, saved)
+        return saved[place.split]
+    return load_dataset(str(path), place.subset, split=place.split)
+
+
+def _file_of(owner: Owner, place: Place) -> str:
+    files = place.files or {}
+    if place.split not in files:
+        raise unknown(f"split in {owner.key}.files", place.split, files)
+    return files[place.split]
+
+
+@contextlib.contextmanager
+def no_bars() -> Iterator[None]:
+    """Keep the bars of what takes a moment from the terminal; a download keeps its own."""
+    was_enabled = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            enable_progress_bar()
+
+
+def _json_rows(file: Path) -> list[dict[str, Any]]:
+    """Read a list of rows, JSON lines, or an object of rows by key (kept in the column `key`)."""
+    text = file.read_text(encoding="utf-8")
+    content = list(_json_lines(file, text)) if file.suffix == ".jsonl" else json.loads(text)
+    rows = list(content.values()) if isinstance(content, dict) else content
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("it holds no rows of columns")
+    if isinstance(content, dict):
+        return [{"key": key, **row} for key, row in content.items()]
+    return rows
+
+
+def _json_lines(file: Path, text: str) -> Iterator[Any]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise ConfigError(
+                    f"Line {number} of {file} is not JSON ({error}). Fix: correct or delete it."
+                ) from error
