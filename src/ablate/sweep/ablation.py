@@ -11,6 +11,7 @@ from ablate.results.columns import METRICS
 # These say where and how runs are made, or are averaged over.
 _NO_AXES = (
     "ablation",
+    "checkpoint",
     "device",
     "fail_fast",
     "force",
