@@ -19,6 +19,7 @@ from hydra import compose, initialize_config_dir
 from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
 from ablate.config.schema import ShapesData
+from ablate.evaluation.progress import Progress
 from ablate.evaluation.tasks.classification import ClassificationTask
 from ablate.evaluation.verbs.inference import inference
 from ablate.evaluation.verbs.multiple_choice import encode_prompts
@@ -69,7 +70,7 @@ def main() -> None:
     ratios, own = [], []
     for number in range(arguments.rounds + 1):
         sides = {
-            "evaluation": lambda: task.evaluate(vlm, run.eval, lambda _: None),
+            "evaluation": lambda: task.evaluate(vlm, run.eval, Progress()),
             "floor": lambda: floor(vlm, task, run.eval.batch_size),
         }
         names = list(sides) if number % 2 else list(sides)[::-1]

@@ -19,6 +19,7 @@ from transformers import (
 
 from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
+from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import evaluation_of
 from ablate.evaluation.tasks.classification import ClassificationTask
 from ablate.models.check import check_parts
@@ -50,7 +51,8 @@ def vlm(run):
 
 def accuracies(run, vlm, config, kind):
     task = ClassificationTask(load_data(config), config, kind, run.eval, has_clip=True)
-    answers = task.evaluate(vlm, run.eval, lambda _: None)
+    task.evaluate(vlm, run.eval, progress := Progress())
+    answers = progress.answers()
     return {row.metric: row for row in evaluation_of(task, answers, answers).rows}
 
 

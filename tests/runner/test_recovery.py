@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tests.conftest import read_results
 
 from ablate.evaluation.evaluator import Evaluator
-from ablate.runner import run
+from ablate.runner import training
 
 MEASURED_ANEW = ("_seconds", "_at", "_bytes")
 
@@ -76,7 +76,7 @@ def test_a_failed_evaluation_costs_no_second_training(ablate_run, monkeypatch, w
         raise AssertionError("trained a second time")
 
     with monkeypatch.context() as patched:
-        patched.setattr(run, "run_stage", no_training)
+        patched.setattr(training, "run_stage", no_training)
         assert ablate_run(*words, "name=run")[0] == 0
     pd.testing.assert_frame_equal(numbers(outputs / "run"), whole)
     assert not (only_run(outputs) / "training.json").exists()
@@ -102,13 +102,13 @@ def test_whatever_fails_while_saving_is_a_failed_run_with_a_traceback(ablate_run
 def test_the_update_is_on_disk_before_anything_is_evaluated_after_it(ablate_run, monkeypatch):
     order: list[str] = []
     for name in ("save_file", "keep_training"):
-        wrapped = getattr(run, name)
+        wrapped = getattr(training, name)
 
         def note(*arguments, _name=name, _wrapped=wrapped):
             order.append(_name)
             return _wrapped(*arguments)
 
-        monkeypatch.setattr(run, name, note)
+        monkeypatch.setattr(training, name, note)
     real = Evaluator.answers
     monkeypatch.setattr(Evaluator, "answers", lambda *a: (order.append(a[1]), real(*a))[1])
     assert ablate_run("name=run", "data.sessions=2")[0] == 0
@@ -134,7 +134,7 @@ def test_a_training_that_is_not_whole_is_made_again(ablate_run, monkeypatch, dam
         content["compute"] = ["cuda", "bf16"]
         (folder / "training.json").write_text(json.dumps(content))
     trained = []
-    real = run.run_stage
-    monkeypatch.setattr(run, "run_stage", lambda *a: (trained.append(1), real(*a))[1])
+    real = training.run_stage
+    monkeypatch.setattr(training, "run_stage", lambda *a: (trained.append(1), real(*a))[1])
     assert ablate_run("name=run")[0] == 0
     assert trained == [1]

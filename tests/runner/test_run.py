@@ -162,7 +162,7 @@ def break_training(monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("ablate.runner.run.run_stage", fail)
+    monkeypatch.setattr("ablate.runner.training.run_stage", fail)
 
 
 def test_runs_that_all_fail_for_one_reason_are_cried_out_once(ablate_run, capsys, monkeypatch):

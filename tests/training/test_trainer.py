@@ -14,7 +14,7 @@ from ablate.config.errors import ConfigError
 from ablate.data.types import InstructionData
 from ablate.methods.base import Method
 from ablate.methods.build import build_method
-from ablate.runner.checks import check_training
+from ablate.recipes.checks import check_training
 from ablate.training.instruction_loss import InstructionLoss
 from ablate.training.losses import Loss
 from ablate.training.optimizer import build_optimizer

@@ -97,15 +97,19 @@ def _exceptions_let_through() -> Iterator[bool]:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Treat SIGTERM as Ctrl-C: the current run leaves its row, and the next call resumes."""
+    """Treat SIGTERM, and what Slurm's `--signal` sends, as Ctrl-C: the run leaves its row, the next call resumes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    like_interrupt = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+    earlier = {
+        number: signal.signal(number, signal.default_int_handler) for number in like_interrupt
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, earlier)
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def _print_error(text: str) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,9 +11,8 @@ import torch
 from ablate.config.schema import EvalConfig
 from ablate.evaluation.task import Answers, Task
 from ablate.models.compute import Compute
-from ablate.models.vlm import VisionLanguageModel
 from ablate.results.cache import writing
-from ablate.results.items import ItemResult
+from ablate.results.items import item_result
 
 log = logging.getLogger(__name__)
 
@@ -38,34 +36,32 @@ class AnswerCache:
     config: EvalConfig
     compute: Compute
 
-    def answers(
-        self, task: Task, weights: str, vlm: VisionLanguageModel, on_items: Callable[[int], None]
-    ) -> Answers:
-        """Return a model's answers to a task, from memory or disk if they are there.
+    def find(self, key: str, task: Task) -> Answers | None:
+        """Return the answers to a task from memory or disk, if they are there."""
+        if key not in _held:
+            file = self._file(key)
+            found = _read(file, key)
+            if found is None:
+                return None
+            log.info("%s read from %s", task.name, file)
+            _held[key] = found
+        return _held[key]
+
+    def add(self, key: str, answers: Answers) -> None:
+        """Keep answers in memory and on disk."""
+        _write(self._file(key), key, answers)
+        _held[key] = answers
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"answers-{key[:16]}.json"
+
+    def key(self, task: Task, weights: str) -> str:
+        """Hash what determines answers, bit for bit: another batch size or number of threads rounds differently.
 
         Args:
             task: The task.
             weights: Hash of the weights that its answers depend on, and of the prompt.
-            vlm: The model with these weights.
-            on_items: Called with the number of items answered.
         """
-        key = self._key(task, weights)
-        if key not in _held:
-            file = self.folder / f"answers-{key[:16]}.json"
-            found = _read(file, key)
-            if found is None:
-                found = task.evaluate(vlm, self.config, on_items)
-                _write(file, key, found)
-            else:
-                log.info("%s read from %s", task.name, file)
-                on_items(task.n)
-            _held[key] = found
-        else:
-            on_items(task.n)
-        return _held[key]
-
-    def _key(self, task: Task, weights: str) -> str:
-        """Hash what determines answers, bit for bit: another batch size or number of threads rounds differently."""
         determining = {
             "task": task.fingerprint,
             "metrics": [metric.name for metric in task.metrics],
@@ -87,10 +83,7 @@ def _read(file: Path, key: str) -> Answers | None:
         if content["key"] != key:
             raise ValueError("another key")
         return {
-            metric: tuple(
-                ItemResult(**{**item, "option_logprobs": tuple(item["option_logprobs"])})
-                for item in items
-            )
+            metric: tuple(item_result(item) for item in items)
             for metric, items in content["answers"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,49 +1,93 @@
-"""Evaluates a run's tasks one after the other, with one bar, from the cache where it can."""
+"""Evaluates a run's tasks one after the other, with one bar, from what is known where it can."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ablate.evaluation.cache import AnswerCache
+from ablate.evaluation.kept import KeptAnswers
+from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import Answers, Task
 from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import Stopwatch
+from ablate.telemetry.interruption import SafePoints
 from ablate.telemetry.progress import stage_bar
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a task's answers depend on besides the task.
+
+    Attributes:
+        digest: Hash of the weights, and of the prompt.
+        is_base: Whether no run has trained them, so that other runs may use the answers.
+    """
+
+    digest: str
+    is_base: bool
 
 
 class Evaluator:
     """A run's model, put to tasks; what it costs is counted as `eval`."""
 
-    def __init__(self, vlm: VisionLanguageModel, cache: AnswerCache, watch: Stopwatch) -> None:
+    def __init__(
+        self,
+        vlm: VisionLanguageModel,
+        cache: AnswerCache,
+        kept: KeptAnswers,
+        watch: Stopwatch,
+        safe_points: SafePoints,
+    ) -> None:
         """Evaluate a model.
 
         Args:
             vlm: The model; it is evaluated as it is at the moment of the call.
-            cache: Where answers of weights that have a hash are kept.
+            cache: Where answers of base weights are kept for other runs.
+            kept: Where answers are kept for the next process, should this one be interrupted.
             watch: Adds up the seconds of `eval`.
+            safe_points: When they are kept.
         """
-        self._vlm, self._cache, self._watch = vlm, cache, watch
+        self._vlm, self._cache, self._kept = vlm, cache, kept
+        self._watch, self._safe_points = watch, safe_points
 
     def answers(
-        self, label: str, tasks: Sequence[Task], weights_of: Callable[[Task], str | None]
+        self, label: str, tasks: Sequence[Task], weights_of: Callable[[Task], Weights]
     ) -> list[Answers]:
         """Return the model's answers to every task.
 
         Args:
             label: What the bar says.
             tasks: The tasks.
-            weights_of: Hash of the weights that a task's answers depend on; None where a run has trained them, and
-                no other run could use its answers.
+            weights_of: What each task's answers depend on.
         """
-        found = []
         n_items = sum(task.n for task in tasks)
         with (
             self._watch.stage("eval"),
             self._cache.compute.autocast(),
             stage_bar(label, n_items, "item") as advance,
+            self._safe_points.saving(self._keep) as reached,
         ):
-            for task in tasks:
-                weights = weights_of(task)
-                if weights is None:
-                    found.append(task.evaluate(self._vlm, self._cache.config, advance))
-                else:
-                    found.append(self._cache.answers(task, weights, self._vlm, advance))
-        return found
+            return [self._answers(task, weights_of(task), advance, reached) for task in tasks]
+
+    def _answers(
+        self,
+        task: Task,
+        weights: Weights,
+        advance: Callable[[int], None],
+        reached: Callable[[], None],
+    ) -> Answers:
+        key = self._cache.key(task, weights.digest)
+        known = self._cache.find(key, task) if weights.is_base else None
+        if known is not None:
+            advance(task.n)
+            return known
+        progress = Progress(self._kept.of(key), advance, reached)
+        advance(progress.n)
+        if progress.n < task.n:
+            task.evaluate(self._vlm, self._cache.config, progress)
+        answers = progress.answers()
+        if weights.is_base:
+            self._cache.add(key, answers)
+        return answers
+
+    def _keep(self) -> None:
+        self._kept.write(self._watch.so_far("eval"))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -12,6 +12,7 @@ import pandas as pd
 from ablate.config.schema import EvalConfig
 from ablate.evaluation.metrics.accuracy import Accuracy
 from ablate.evaluation.metrics.open_answers import mean_score
+from ablate.evaluation.progress import Progress
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.items import ItemResult, items_table
 from ablate.results.record import TaskResult
@@ -54,18 +55,13 @@ class Task(ABC):
     fingerprint: str
 
     @abstractmethod
-    def evaluate(
-        self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
-    ) -> Answers:
-        """Put every item to a model.
+    def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:
+        """Put every item that is not answered yet to a model, in an order that is always the same.
 
         Args:
             vlm: The model; its training mode is put back afterwards.
             config: Items per forward pass, longest answer.
-            on_items: Called with the number of items answered since the last call; all calls together come to `n`.
-
-        Returns:
-            The items in the task's order, for each of `metrics`.
+            progress: Takes the results of every batch, for each of `metrics`; holds those of the items before.
         """
 
     def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:

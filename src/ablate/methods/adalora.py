@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from peft import AdaLoraConfig
@@ -14,6 +15,9 @@ from ablate.methods.base import Session
 from ablate.methods.peft_method import TargetedPeftMethod
 from ablate.methods.targets import target_pattern
 from ablate.models.vlm import VisionLanguageModel
+
+# What peft's allocator remembers from step to step, by parameter.
+_AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
 class Adalora(TargetedPeftMethod):
@@ -79,6 +83,21 @@ class Adalora(TargetedPeftMethod):
                 distances.append((products - identity).norm())
         return self._config.orthogonality_weight * torch.stack(distances).mean()
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sensitivities and the ranks that are left."""
+        tuner = self._tuner
+        averages = {name: getattr(tuner.rankallocator, name) for name in _AVERAGES}
+        return {"averages": averages, "ranks": self._adapter.rank_pattern}
+
+    def load_state_dict(self, state: Mapping[str, Any], session: Session) -> None:
+        """Take over the sensitivities and the ranks."""
+        del session
+        tuner = self._tuner
+        own = dict(tuner.model.named_parameters())
+        for name, averages in state["averages"].items():
+            setattr(tuner.rankallocator, name, {n: t.to(own[n]) for n, t in averages.items()})
+        self._adapter.rank_pattern = state["ranks"]
+
     def after_step(self, step: int) -> None:
         """Score the triplets by this step's gradients and keep as many as the schedule allows."""
         for parameter in self.peft_model.parameters():
@@ -87,6 +106,16 @@ class Adalora(TargetedPeftMethod):
                 # none, and in a step that float16's gradient scaler skips they are infinite.
                 gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
                 parameter.grad = gradient.nan_to_num(0.0, 0.0, 0.0)
+        self._tuner.update_and_allocate(step + 1)
+
+    @property
+    def _tuner(self) -> AdaLoraModel:
         tuner = self.peft_model.base_model
         assert isinstance(tuner, AdaLoraModel)
-        tuner.update_and_allocate(step + 1)
+        return tuner
+
+    @property
+    def _adapter(self) -> AdaLoraConfig:
+        config = self._tuner.peft_config[self._tuner.trainable_adapter_name]
+        assert isinstance(config, AdaLoraConfig)
+        return config

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor, nn
 
@@ -136,6 +136,22 @@ class Method(ABC):
     def after_step(self, step: int) -> None:
         """Adjust the update after optimiser step `step`, counted from 0; its gradients still exist."""
         del step
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the next step depends on besides the model's parameters and buffers; nothing by default.
+
+        Nested mappings and lists of tensors and plain values.
+        """
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any], session: Session) -> None:
+        """Go on where `state_dict` was taken; parameters and buffers are the same again.
+
+        Args:
+            state: Of a method that was attached to the same model for the same session.
+            session: What is trained on; its gradients are left alone.
+        """
+        del state, session
 
     @abstractmethod
     def update(self) -> dict[str, Tensor]:

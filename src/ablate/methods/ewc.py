@@ -1,6 +1,7 @@
 """F-EWC: full fine-tuning of the image encoder that is held back where earlier data needs its weights."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,22 @@ class Ewc(Full):
                 self._earlier_fisher[name] = self._earlier_fisher.get(name, 0) + values
             self._fisher = self._earlier_fisher
         self._anchors = {name: self._trained[name].detach().clone() for name in self._fisher}
+        self._last_session = session
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the Fisher information, whether it is that of earlier sessions, and the anchors."""
+        return {
+            "fisher": self._fisher,
+            "is_of_earlier": bool(self._earlier_fisher),
+            "anchors": self._anchors,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], session: Session) -> None:
+        """Take over the Fisher information and the anchors."""
+        own = self._trained
+        self._fisher = {name: tensor.to(own[name]) for name, tensor in state["fisher"].items()}
+        self._anchors = {name: tensor.to(own[name]) for name, tensor in state["anchors"].items()}
+        self._earlier_fisher = self._fisher if state["is_of_earlier"] else {}
         self._last_session = session
 
     def penalty(self) -> Tensor | None:

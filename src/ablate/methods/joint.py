@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -57,6 +58,15 @@ class Joint(Method):
         """Let every method adjust its update."""
         for method in self._by_part.values():
             method.after_step(step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return every method's state, by its part."""
+        return {part: method.state_dict() for part, method in self._by_part.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], session: Session) -> None:
+        """Give every method its own."""
+        for part, method in self._by_part.items():
+            method.load_state_dict(state[part], session)
 
     def update(self) -> dict[str, Tensor]:
         """Return every method's update, the name of its part in front; a method sees adapters of the others, too."""

@@ -1,10 +1,11 @@
 """A finished run's model again: the base model with the run's update merged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
 from safetensors.torch import load_file
+from torch import Tensor
 
 from ablate.config.reading import read_plain
 from ablate.models.compute import choose_compute
@@ -38,7 +39,7 @@ def restore(run_folder: Path, device: str = "auto") -> VisionLanguageModel:
 
 def replay(
     stages: list[Stage], vlm: VisionLanguageModel, adapter: Path, seed: int
-) -> Iterator[Stage]:
+) -> Iterator[Mapping[str, Tensor]]:
     """Merge a run's update into its base model, stage by stage.
 
     Args:
@@ -48,9 +49,11 @@ def replay(
         seed: The run's seed.
 
     Yields:
-        Every stage, once its update is merged and the model is frozen.
+        Every stage's update, once it is merged and the model is frozen, but for stages that only prepare another.
     """
-    update = load_file(adapter) if adapter.exists() else {}
+    tensors = load_file(adapter) if adapter.exists() else {}
     for stage in stages:
-        replay_stage(stage, vlm, update, seed)
-        yield stage
+        if (prefix := stage.prefix) is not None:
+            own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+            replay_stage(stage, vlm, own, seed)
+            yield own

@@ -1,8 +1,9 @@
 """The results of every item of a task: the rows of items.parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -48,6 +49,15 @@ class ItemResult:
     score: float
     text: str | None = None
     option_logprobs: tuple[float, ...] = ()
+
+
+def item_result(values: Mapping[str, Any]) -> ItemResult:
+    """Read an item's result from what `dataclasses.asdict` and JSON have made of it.
+
+    Raises:
+        KeyError, TypeError: If it is anything else.
+    """
+    return ItemResult(**{**values, "option_logprobs": tuple(values["option_logprobs"])})
 
 
 def items_table(

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,6 +66,16 @@ class RunFolder:
         return self.path / "training.json"
 
     @property
+    def checkpoint_path(self) -> Path:
+        """Where a run whose training goes on keeps its state."""
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def answers_path(self) -> Path:
+        """Where a run whose evaluation goes on keeps the answers so far."""
+        return self.path / "answers.json"
+
+    @property
     def model_path(self) -> Path:
         """Where the trained model goes, if it is kept."""
         return self.path / "model"
@@ -79,6 +89,12 @@ class RunFolder:
     def audit_path(self) -> Path:
         """Where the table of what is trained goes."""
         return self.path / "audit.csv"
+
+    @property
+    def of_training(self) -> tuple[Path, ...]:
+        """All that a training leaves."""
+        trained = (self.adapter_path, self.audit_path, self.log_path)
+        return (*trained, self.training_path, self.checkpoint_path)
 
     @contextmanager
     def owned(self, wait: bool, patience_seconds: float = 0) -> Iterator[bool]:
@@ -103,19 +119,18 @@ class RunFolder:
             return not free
 
     def begin(
-        self, config: dict[str, object], record: RunRecord, keep_training: bool = False
+        self, config: dict[str, object], record: RunRecord, keep: Collection[Path] = ()
     ) -> None:
         """Start over: remove an earlier outcome, then say what this run is.
 
         Args:
             config: The run's whole configuration.
             record: What is known in advance; it is the row of a run that never ended.
-            keep_training: Leave what was trained, its audit and the log: only the evaluation starts over.
+            keep: What an earlier try has left that this one goes on from.
         """
-        (self.path / _RESULT).unlink(missing_ok=True)
-        (self.path / _ITEMS).unlink(missing_ok=True)
-        if not keep_training:
-            for path in (self.training_path, self.adapter_path, self.audit_path, self.log_path):
+        outcome = (self.path / _RESULT, self.path / _ITEMS)
+        for path in (*outcome, *self.of_training, self.answers_path):
+            if path not in keep:
                 path.unlink(missing_ok=True)
         for folder in (self.model_path, self.partial_model_path):
             shutil.rmtree(folder, ignore_errors=True)
@@ -138,7 +153,8 @@ class RunFolder:
         self.rewrite(record)
         (self.path / _STARTED).unlink(missing_ok=True)
         if items is not None:
-            self.training_path.unlink(missing_ok=True)
+            for path in (self.training_path, self.checkpoint_path, self.answers_path):
+                path.unlink(missing_ok=True)
 
     def rewrite(self, record: RunRecord) -> None:
         """Replace the record alone."""

@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
+import ablate
 from ablate.config.reading import to_plain
 from ablate.config.schema import RunConfig
 from ablate.evaluation.task import Task
@@ -25,6 +28,7 @@ _NOT_DETERMINING = (
     "device",
     "save_model",
     "fail_fast",
+    "checkpoint",
 )
 _HASH_CHARACTERS = 10
 _OVERRIDE = re.compile(
@@ -160,6 +164,22 @@ def importance_key(
         "parameters": parameters,
     }
     return hashlib.sha256(json.dumps(determining, sort_keys=True).encode()).hexdigest()
+
+
+def checkpoint_identity(run_id: str, compute: Compute) -> dict[str, Cell]:
+    """Return what has to be the same for a training to go on as if it had never been left.
+
+    Args:
+        run_id: Name of the run.
+        compute: Device and precision.
+    """
+    return {
+        "run": run_id,
+        "version": ablate.__version__,
+        "device": compute.device.type,
+        "precision": compute.precision,
+        "threads": torch.get_num_threads(),
+    }
 
 
 def base_weights(config: RunConfig, fingerprints: dict[str, str]) -> str:

@@ -12,15 +12,18 @@ from omegaconf import DictConfig
 
 from ablate.config.reading import read_run_config, to_plain
 from ablate.models.compute import Compute, choose_compute
+from ablate.results.checkpoint import Checkpoint, read_checkpoint
 from ablate.results.effect import check_effect, outcome_digest
 from ablate.results.record import RunRecord
 from ablate.results.tables import rebuild
 from ablate.results.training import FinishedTraining, kept_training, now
 from ablate.runner.done import is_done, set_damage_aside
+from ablate.runner.identity import checkpoint_identity
 from ablate.runner.prepare import PreparedRun, prepare
 from ablate.runner.record import failure, new_record
 from ablate.runner.run import measure
 from ablate.telemetry.cost import Stopwatch, peak_memory_bytes, reset_peak_memory
+from ablate.telemetry.interruption import RunInterruptedError
 from ablate.telemetry.progress import say
 
 log = logging.getLogger(__name__)
@@ -86,31 +89,49 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
     """Make a run and leave its outcome in its folder, whatever happens."""
     config, folder = prepared.config, prepared.folder
     compute = choose_compute(config.device, config.precision)
-    kept = None
-    if not config.force:
-        kept = kept_training(folder, (compute.device.type, compute.precision))
+    earlier, keep = _earlier(prepared, compute)
     record = new_record(prepared)
     record.row["started_at"] = now()
-    folder.begin(to_plain(config), record, keep_training=kept is not None)
+    folder.begin(to_plain(config), record, keep)
     watch = Stopwatch(compute.device)
+    if earlier is not None:
+        watch.seconds.update(
+            {stage: earlier.seconds.get(stage, 0.0) for stage in ("importance", "train")}
+        )
     reset_peak_memory(compute.device)
     with _logged(folder.log_path):
         try:
-            ended, items = _measured(prepared, record, compute, watch, kept)
-            _finish(prepared, ended, items, compute, watch, kept)
+            ended, items = _measured(prepared, record, compute, watch, earlier)
+            _finish(prepared, ended, items, compute, watch, earlier)
         except (Exception, KeyboardInterrupt) as error:
             log.exception("the run failed")
             ended = new_record(prepared)
             ended.row |= {"started_at": record.row["started_at"], **failure(error)}
             try:
-                _finish(prepared, ended, None, compute, watch, kept)
+                _finish(prepared, ended, None, compute, watch, earlier)
             except OSError as unwritten:
                 raise RunNotRecordedError(
                     f"{folder.run_id}: {ended.row['error']}; this could not be recorded: {unwritten}"
                 ) from error
-            if isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt | RunInterruptedError):
                 raise
     return ended
+
+
+def _earlier(
+    prepared: PreparedRun, compute: Compute
+) -> tuple[FinishedTraining | Checkpoint | None, list[Path]]:
+    """Return what an earlier try of a run has trained, or where its training was, and the files it has left of use."""
+    folder = prepared.folder
+    if prepared.config.force:
+        return None, []
+    earlier: FinishedTraining | Checkpoint | None
+    earlier = kept_training(folder, (compute.device.type, compute.precision))
+    if earlier is None:
+        earlier, line = read_checkpoint(folder, checkpoint_identity(folder.run_id, compute))
+        if line is not None:
+            say(line)
+    return earlier, [folder.answers_path, *(folder.of_training if earlier is not None else ())]
 
 
 def _measured(
@@ -118,14 +139,10 @@ def _measured(
     record: RunRecord,
     compute: Compute,
     watch: Stopwatch,
-    kept: FinishedTraining | None,
+    earlier: FinishedTraining | Checkpoint | None,
 ) -> tuple[RunRecord, pd.DataFrame]:
     """Return the record of a successful run, and one row per item."""
-    if kept is not None:
-        watch.seconds.update(
-            {stage: kept.seconds.get(stage, 0.0) for stage in ("importance", "train")}
-        )
-    measured = measure(prepared, compute, watch, kept)
+    measured = measure(prepared, compute, watch, earlier)
     items = measured.items
     record.digest = outcome_digest(prepared.folder.adapter_path, items)
     check_effect(prepared.config, prepared.folder, record.digest)
@@ -142,10 +159,10 @@ def _finish(
     items: pd.DataFrame | None,
     compute: Compute,
     watch: Stopwatch,
-    kept: FinishedTraining | None,
+    earlier: FinishedTraining | Checkpoint | None,
 ) -> None:
     """Add what the run has cost to its record and write it."""
-    earlier_peak = 0 if kept is None else kept.peak_memory_bytes
+    earlier_peak = 0 if earlier is None else earlier.peak_memory_bytes
     record.row |= {f"{stage}_seconds": watch.seconds.get(stage) for stage in _STAGES}
     record.row |= {
         "peak_memory_bytes": max(earlier_peak, peak_memory_bytes(compute.device)),

@@ -18,9 +18,7 @@ from ablate.models.compute import choose_compute
 from ablate.models.conversation import named, resolved
 from ablate.models.remembered import recall
 from ablate.recipes.build import TrainingData
-from ablate.recipes.data import load_data, load_instructions
-from ablate.results.run_folder import RunFolder
-from ablate.runner.checks import (
+from ablate.recipes.checks import (
     check_fit,
     check_max_tokens,
     check_model,
@@ -28,6 +26,8 @@ from ablate.runner.checks import (
     check_recipe,
     check_training,
 )
+from ablate.recipes.data import load_data, load_instructions
+from ablate.results.run_folder import RunFolder
 from ablate.runner.identity import fingerprints, run_id
 
 # Space for the first tables of a sweep.

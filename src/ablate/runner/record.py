@@ -18,6 +18,7 @@ from ablate.results.record import (
 )
 from ablate.runner.identity import config_id, given_settings, settings
 from ablate.runner.prepare import PreparedRun
+from ablate.telemetry.interruption import RunInterruptedError
 from ablate.telemetry.provenance import git_state
 from ablate.training.trainer import NonFiniteLossError
 
@@ -126,7 +127,10 @@ def _encoder(config: RunConfig) -> str:
 def _status(error: BaseException) -> Status:
     if isinstance(error, NonFiniteLossError):
         return "diverged"
-    if isinstance(error, KeyboardInterrupt):
+    # The last is what submitit raises in a job that has to end and is not queued again.
+    if isinstance(error, KeyboardInterrupt | RunInterruptedError) or (
+        type(error).__name__ == "UncompletedJobError"
+    ):
         return "interrupted"
     text = str(error).lower()
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -1,37 +1,36 @@
 """One run's numbers: evaluate the base model, train it stage by stage, evaluate it again."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ablate.config.schema import InstructionDataConfig
 from ablate.evaluation.cache import AnswerCache
-from ablate.evaluation.evaluator import Evaluator
+from ablate.evaluation.evaluator import Evaluator, Weights
+from ablate.evaluation.kept import KeptAnswers
 from ablate.evaluation.metrics.accuracy import control_change, target_improvement
 from ablate.evaluation.sessions import forgetting, session_results
-from ablate.evaluation.task import Answers, Task, evaluation_of
+from ablate.evaluation.task import Answers, Task, evaluation_of, fingerprint_of
 from ablate.evaluation.tasks.classification import VQA, ClassificationTask
 from ablate.models.compute import Compute
 from ablate.models.held import borrowed
 from ablate.models.saving import save_model
-from ablate.models.vlm import VisionLanguageModel
 from ablate.recipes.build import stages_of
 from ablate.recipes.restore import replay
-from ablate.results.files import replacing
+from ablate.results.checkpoint import Checkpoint
 from ablate.results.record import SessionResult, TaskResult
-from ablate.results.training import FinishedTraining, keep_training
-from ablate.runner.identity import base_weights, importance_key, language_weights
+from ablate.results.tensors import tensors_digest
+from ablate.results.training import FinishedTraining
+from ablate.runner.identity import base_weights, language_weights
 from ablate.runner.prepare import PreparedRun
-from ablate.telemetry.cost import Stopwatch, peak_memory_bytes
-from ablate.training.audit import totals
-from ablate.training.importance import ImportanceCache
-from ablate.training.stage import Stage, run_stage
+from ablate.runner.training import train
+from ablate.telemetry.cost import Stopwatch
+from ablate.telemetry.interruption import RunInterruptedError, SafePoints
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,10 @@ class Measured:
 
 
 def measure(
-    prepared: PreparedRun, compute: Compute, watch: Stopwatch, kept: FinishedTraining | None
+    prepared: PreparedRun,
+    compute: Compute,
+    watch: Stopwatch,
+    earlier: FinishedTraining | Checkpoint | None,
 ) -> Measured:
     """Train a model and evaluate it: before and after on its own data, then on the suite.
 
@@ -64,7 +66,8 @@ def measure(
         prepared: The run.
         compute: Device and precision.
         watch: Adds up the seconds of each stage.
-        kept: What an earlier try has trained: it is merged instead of being trained again.
+        earlier: What an earlier try has trained: it is merged instead of being trained again; or where its training
+            was: it goes on from there.
 
     Returns:
         The run's numbers; the trained update is in the run's folder.
@@ -73,13 +76,16 @@ def measure(
         NonFiniteLossError: If the training loss became NaN or infinite.
     """
     config, prints = prepared.config, prepared.fingerprints
-    base = base_weights(config, prints)
+    base = weights = Weights(base_weights(config, prints), is_base=True)
 
-    def weights_of(task: Task) -> str | None:
+    def weights_of(task: Task) -> Weights:
         if task.kind == "text" and not training.columns["language_trained"]:
-            return language_weights(config, prints)
-        return None if prepared.folder.adapter_path.exists() else base
+            return Weights(language_weights(config, prints), is_base=True)
+        return weights
 
+    safe_points = SafePoints(config.checkpoint.minutes, config.checkpoint.steps)
+    answers = KeptAnswers(prepared.folder.answers_path)
+    watch.seconds["eval"] = answers.seconds
     stages = stages_of(config, prepared.data)
     parts = frozenset[str]().union(*(stage.method.parts() for stage in stages))
     own = [task for task in prepared.tasks if isinstance(task, ClassificationTask)]
@@ -87,18 +93,30 @@ def measure(
         with watch.stage("load"):
             vlm = stack.enter_context(borrowed(config, compute, parts))
         cache = AnswerCache(prepared.cache_folder, config.eval, compute)
-        evaluator = Evaluator(vlm, cache, watch)
+        evaluator = Evaluator(vlm, cache, answers, watch, safe_points)
         before = evaluator.answers("before", own, lambda _: base)
         sessions = _AfterSessions(
             lambda: evaluator.answers(f"evaluate {config.data.name}", own[:1], weights_of)
         )
-        if kept is None:
-            training = _train(prepared, stages, vlm, compute, watch, sessions.evaluate)
+
+        def after_stage(update: Mapping[str, Tensor]) -> None:
+            nonlocal weights
+            if update:
+                digest = fingerprint_of(weights.digest, tensors_digest(update))
+                weights = Weights(digest, is_base=False)
+            sessions.evaluate()
+
+        if isinstance(earlier, FinishedTraining):
+            log.info(
+                "evaluating what was trained by %s, without training it again", earlier.trained_at
+            )
+            training = earlier
+            for update in replay(stages, vlm, prepared.folder.adapter_path, config.seed):
+                after_stage(update)
         else:
-            log.info("evaluating what was trained by %s without training it again", kept.trained_at)
-            training = kept
-            for _ in replay(stages, vlm, prepared.folder.adapter_path, config.seed):
-                sessions.evaluate()
+            training = train(
+                prepared, stages, vlm, compute, watch, safe_points, earlier, after_stage
+            )
         by_session = sessions.answers()
         after = [*by_session[-1], *evaluator.answers("evaluate controls", own[1:], weights_of)]
         on_suite = evaluator.answers("tasks", prepared.suite, weights_of)
@@ -121,47 +139,6 @@ def measure(
     )
 
 
-def _train(
-    prepared: PreparedRun,
-    stages: list[Stage],
-    vlm: VisionLanguageModel,
-    compute: Compute,
-    watch: Stopwatch,
-    after_stage: Callable[[], None],
-) -> FinishedTraining:
-    """Run every stage; its update is in the run's folder before `after_stage` is called."""
-    config, folder = prepared.config, prepared.folder
-    importance = ImportanceCache(
-        prepared.cache_folder,
-        lambda names: importance_key(config, prepared.fingerprints, compute, names),
-    )
-    columns: dict[str, Any] = {}
-    update: dict[str, Tensor] = {}
-
-    def write_audit(table: pd.DataFrame) -> None:
-        with replacing(folder.audit_path) as temporary:
-            table.to_csv(temporary, index=False)
-        columns.update(totals(table))
-
-    for stage in stages:
-        update |= run_stage(stage, vlm, compute, config.seed, watch, importance, write_audit)
-        if update:
-            with replacing(folder.adapter_path) as temporary:
-                save_file({name: t.contiguous() for name, t in update.items()}, temporary)
-        if stage is stages[-1]:
-            # From here on a failed evaluation costs no second training.
-            training = keep_training(
-                folder,
-                columns,
-                dict(watch.seconds),
-                peak_memory_bytes(compute.device),
-                (compute.device.type, compute.precision),
-            )
-        if stage.prefix is not None:
-            after_stage()
-    return training
-
-
 class _AfterSessions:
     """The target after every session; a failure is kept until all sessions have been trained."""
 
@@ -176,6 +153,8 @@ class _AfterSessions:
             return
         try:
             self._answers.append(self._evaluate())
+        except RunInterruptedError:
+            raise
         except Exception as error:  # whatever it is, the training goes on and `answers` raises it
             log.exception("the evaluation failed; training goes on")
             self._error = error

@@ -12,6 +12,7 @@ from ablate.results.record import same_value
 # These say where and how runs are made, or are averaged over.
 _NO_AXES = (
     "ablation",
+    "checkpoint",
     "device",
     "fail_fast",
     "force",

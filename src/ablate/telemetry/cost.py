@@ -24,17 +24,23 @@ class Stopwatch:
     def __init__(self, device: torch.device) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self._device = device
+        self._begun: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the block's time towards `name`, GPU work included."""
-        start = time.perf_counter()
+        self._begun[name] = time.perf_counter()
         try:
             yield
         finally:
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)
-            self.seconds[name] += time.perf_counter() - start
+            self.seconds[name] += time.perf_counter() - self._begun.pop(name)
+
+    def so_far(self, name: str) -> float:
+        """Return the seconds of a stage, also while it goes on."""
+        now = time.perf_counter()
+        return self.seconds.get(name, 0.0) + now - self._begun.get(name, now)
 
 
 def reset_peak_memory(device: torch.device) -> None:

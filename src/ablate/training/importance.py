@@ -1,28 +1,23 @@
 """The importance pass, made once per model, data, seed and loss and kept for every other run."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save, save_file
 from torch import Tensor, nn
 
 from ablate.config.schema import TrainConfig
 from ablate.methods.lorsu.importance import mean_gradients
 from ablate.models.compute import Compute
 from ablate.results.cache import writing
+from ablate.results.tensors import DamagedTensorsError, read_tensors, write_tensors
 from ablate.telemetry.progress import stage_bar
 from ablate.training.losses import Loss
 
 log = logging.getLogger(__name__)
 
-_CONTENT = "content_sha256"
-_KEY = "key"
 _FLOAT16_SCALE = 2.0**10
 # The last result only: at CLIP ViT-L size one is 0.7 GB.
 _held: dict[str, dict[str, Tensor]] = {}
@@ -111,18 +106,14 @@ def _read(file: Path, key: str, parameters: Mapping[str, nn.Parameter]) -> dict[
     if not file.exists():
         return None
     try:
-        with safe_open(file, framework="pt") as tensors:
-            metadata = tensors.metadata() or {}
-            found = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118  # not a mapping
-    except (SafetensorError, OSError) as error:
-        log.warning("importance cache %s cannot be read (%s); computing it again", file, error)
+        content = read_tensors(file)
+    except DamagedTensorsError as error:
+        log.warning("importance cache %s is damaged (%s); computing it again", file, error)
         return None
+    found: dict[str, Tensor] = content.get("gradients", {})
     shapes = {name: weight.shape for name, weight in parameters.items()}
-    if metadata.get(_KEY) != key or {name: t.shape for name, t in found.items()} != shapes:
+    if content.get("key") != key or {name: t.shape for name, t in found.items()} != shapes:
         log.warning("importance cache %s belongs to something else; computing it again", file)
-        return None
-    if metadata.get(_CONTENT) != _digest(found):
-        log.warning("importance cache %s is damaged; computing it again", file)
         return None
     log.info("importance read from %s", file)
     return found
@@ -130,11 +121,4 @@ def _read(file: Path, key: str, parameters: Mapping[str, nn.Parameter]) -> dict[
 
 def _write(file: Path, key: str, gradients: dict[str, Tensor]) -> None:
     with writing(file) as temporary:
-        save_file(gradients, temporary, {_KEY: key, _CONTENT: _digest(gradients)})
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256(json.dumps(sorted(tensors)).encode())
-    for name in sorted(tensors):
-        digest.update(save({name: tensors[name].contiguous()}))
-    return digest.hexdigest()
+        write_tensors({"key": key, "gradients": gradients}, temporary)

@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from ablate.config.schema import TrainConfig
@@ -13,6 +15,7 @@ from ablate.methods.base import Method, Session
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import Stopwatch
+from ablate.telemetry.interruption import SafePoints
 from ablate.telemetry.progress import stage_bar
 from ablate.training.audit import Probes, audit
 from ablate.training.importance import ImportanceCache, mean_gradients_of
@@ -34,6 +37,23 @@ class Examples:
 
     loss: Loss
     probes: Probes | None
+
+
+@dataclass(frozen=True)
+class Saving:
+    """How a stage's state outlives its process.
+
+    Attributes:
+        safe_points: When it is saved.
+        save: Keeps a state: nested mappings and lists of tensors and plain values.
+        saved: What an earlier process has kept of this very stage; None to begin it.
+        at_end: Whether it is saved after the last step, too, for what comes after the stage.
+    """
+
+    safe_points: SafePoints
+    save: Callable[[dict[str, Any]], None]
+    saved: Mapping[str, Any] | None
+    at_end: bool
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,7 @@ def run_stage(
     watch: Stopwatch,
     importance: ImportanceCache,
     on_audit: Callable[[pd.DataFrame], None],
+    saving: Saving,
 ) -> dict[str, Tensor]:
     """Train one stage and merge what it has trained.
 
@@ -77,10 +98,11 @@ def run_stage(
         watch: Adds up the seconds of `load`, `importance` and `train`.
         importance: Where the gradients of stages that start from the base model are kept.
         on_audit: Called before training with what is about to be trained and what it reaches; not for a stage that
-            only prepares another.
+            only prepares another, or that goes on.
+        saving: When and how its state is kept, and what an earlier process has kept of it.
 
     Returns:
-        The update: tensors by name, prefix included, on the CPU; empty where a later stage's update holds them.
+        The update: tensors by name, on the CPU.
 
     Raises:
         NonFiniteLossError: If the training loss became NaN or infinite.
@@ -89,6 +111,37 @@ def run_stage(
     with watch.stage("load"):
         examples = stage.examples(vlm)
     loss = examples.loss
+    if saving.saved is None:
+        _attach(stage, vlm, loss, compute, seed, watch, importance)
+        if examples.probes is not None:
+            table = audit(vlm, examples.probes, compute)
+            log.info("trained, and what it reaches:\n%s", table.to_string(index=False))
+            on_audit(table)
+    else:
+        with watch.stage("train"):
+            session = _session(vlm, loss, {}, stage.train, seed, compute)
+            method.make_trainable(vlm, session)
+            _fill(vlm, saving.saved["model"])
+            method.load_state_dict(saving.saved["method"], session)
+    with watch.stage("train"):
+        _train(stage, vlm, loss, seed, compute, saving)
+    update = method.update()
+    method.merge()
+    vlm.requires_grad_(False).eval()
+    return update
+
+
+def _attach(
+    stage: Stage,
+    vlm: VisionLanguageModel,
+    loss: Loss,
+    compute: Compute,
+    seed: int,
+    watch: Stopwatch,
+    importance: ImportanceCache,
+) -> None:
+    """Measure importance where the method wants it, and make its parameters trainable."""
+    method = stage.method
     gradients: Mapping[str, Tensor] = {}
     if parameters := method.importance_parameters(vlm):
         with watch.stage("importance"):
@@ -102,18 +155,6 @@ def run_stage(
             gradients = {name: tensor.to(compute.device) for name, tensor in found.items()}
     with watch.stage("train"):
         method.attach(vlm, _session(vlm, loss, gradients, stage.train, seed, compute))
-    if examples.probes is not None:
-        table = audit(vlm, examples.probes, compute)
-        log.info("trained, and what it reaches:\n%s", table.to_string(index=False))
-        on_audit(table)
-    with watch.stage("train"):
-        _train(stage, vlm, loss, seed, compute)
-    update: dict[str, Tensor] = {}
-    if stage.prefix is not None:
-        update = {f"{stage.prefix}{name}": tensor for name, tensor in method.update().items()}
-    method.merge()
-    vlm.requires_grad_(False).eval()
-    return update
 
 
 def replay_stage(
@@ -124,14 +165,10 @@ def replay_stage(
     Args:
         stage: The stage.
         vlm: The model as the stage found it; it is changed in place, and is frozen afterwards.
-        update: All tensors of the run's adapter.safetensors.
+        update: What `run_stage` returned.
         seed: Seed that the run had.
     """
-    prefix = stage.prefix
-    if prefix is None:
-        return
-    own = {n.removeprefix(prefix): t for n, t in update.items() if n.startswith(prefix)}
-    stage.method.load(vlm, own, seed)
+    stage.method.load(vlm, update, seed)
     stage.method.merge()
     vlm.requires_grad_(False).eval()
 
@@ -154,24 +191,73 @@ def _session(
     return Session(autocast_loss, loss.n, total_steps, gradients, seed)
 
 
-def _train(stage: Stage, vlm: VisionLanguageModel, loss: Loss, seed: int, compute: Compute) -> None:
+def _train(
+    stage: Stage,
+    vlm: VisionLanguageModel,
+    loss: Loss,
+    seed: int,
+    compute: Compute,
+    saving: Saving,
+) -> None:
     """Train what the attached method has made trainable, with a bar and a line in the log for every epoch."""
     trainer = Trainer(vlm, stage.method, loss, stage.train, compute, seed)
     per_epoch = steps_per_epoch(loss.n, stage.train)
-    losses: list[float] = []
+    losses: list[float] = []  # of the epoch that is going on
+    if saving.saved is not None:
+        trainer.load_state_dict(saving.saved["trainer"])
+        losses += saving.saved["losses"]
+        log.info("%s goes on after step %d", stage.label, trainer.step)
+
+    def save() -> None:
+        saving.save(
+            {
+                "trainer": trainer.state_dict(),
+                "losses": losses,
+                "model": _changing(vlm),
+                "method": stage.method.state_dict(),
+            }
+        )
+
     with (
         stage_bar(stage.label, stage.train.epochs * per_epoch, "step") as advance,
         _checkpointing(vlm, stage.train.gradient_checkpointing),
+        saving.safe_points.saving(save) as reached,
     ):
+        advance(trainer.step)
 
         def on_step(value: float) -> None:
             advance(1)
             losses.append(value)
-            if len(losses) % per_epoch == 0:
-                mean = sum(losses[-per_epoch:]) / per_epoch
-                log.info("%s, epoch %d: loss %.5f", stage.label, len(losses) // per_epoch, mean)
+            if len(losses) == per_epoch:
+                mean = sum(losses) / per_epoch
+                log.info("%s, epoch %d: loss %.5f", stage.label, trainer.step // per_epoch, mean)
+                losses.clear()
+            reached()
 
         trainer.train(on_step)
+        if saving.at_end:
+            save()
+
+
+def _changing(vlm: VisionLanguageModel) -> dict[str, Tensor]:
+    """Return all that training changes in a model, and what methods have chosen: what is trained, and every buffer."""
+    trained = {name: p for name, p in vlm.named_parameters() if p.requires_grad}
+    return {**trained, **dict(vlm.named_buffers())}
+
+
+@torch.no_grad()
+def _fill(vlm: VisionLanguageModel, saved: Mapping[str, Tensor]) -> None:
+    """Overwrite what training changes in a model.
+
+    Raises:
+        ValueError: If what was saved is not of a model like this.
+    """
+    own = _changing(vlm)
+    shapes = {name: tensor.shape for name, tensor in own.items()}
+    if {name: tensor.shape for name, tensor in saved.items()} != shapes:
+        raise ValueError("the saved state is of another model")
+    for name, tensor in saved.items():
+        own[name].copy_(tensor)
 
 
 @contextmanager

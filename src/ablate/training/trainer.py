@@ -75,23 +75,23 @@ class Trainer:
         self._set_generators()
         self._model.train()
         for batches in self._batches(self.step, last):
-            on_step(self._make_step(batches))
-        self._generators = self._get_generators()
-        if self.step == self.total_steps and not all(
-            bool(parameter.isfinite().all()) for parameter in self._trained
-        ):
-            raise NonFiniteLossError("a trained parameter is not finite after the last step")
+            value = self._make_step(batches)
+            self._generators = self._get_generators()
+            on_step(value)
         self._model.eval()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what, with the trained parameters, the next step depends on: the place, the optimiser, the generators.
 
-        A method's own state, such as AdaLoRA's averages, is not in it.
+        Python's and NumPy's generators are not in it, for nothing here draws from them; nor is a method's own state,
+        such as AdaLoRA's averages. After the last step nothing depends on the optimiser any more.
         """
+        is_left = self.step < self.total_steps
+        moments = self._optimizer.state_dict()["state"] if is_left else {}
         return {
             "step": self.step,
-            "optimizer": self._optimizer.state_dict() if self._trained else {},
-            "scaler": self._scaler.state_dict() if self._trained else {},
+            "moments": {str(index): state for index, state in moments.items()},
+            "scaler": self._scaler.state_dict() if is_left else {},
             "generators": self._generators,
         }
 
@@ -103,8 +103,10 @@ class Trainer:
         """
         self.step = state["step"]
         self._generators = state["generators"]
-        if self._trained:
-            self._optimizer.load_state_dict(state["optimizer"])
+        if self.step < self.total_steps:
+            moments = {int(index): state for index, state in state["moments"].items()}
+            groups = self._optimizer.state_dict()["param_groups"]
+            self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
             self._scaler.load_state_dict(state["scaler"])
 
     def _make_step(self, batches: list[Tensor]) -> float:
@@ -124,6 +126,10 @@ class Trainer:
         self._method.after_step(self.step)
         optimizer.zero_grad(set_to_none=True)
         self.step += 1
+        if self.step == self.total_steps and not all(
+            bool(parameter.isfinite().all()) for parameter in self._trained
+        ):
+            raise NonFiniteLossError("a trained parameter is not finite after the last step")
         return value
 
     def _accumulate(self, batches: list[Tensor]) -> float:

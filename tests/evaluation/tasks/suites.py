@@ -13,6 +13,7 @@ from ablate.config.reading import read_run_config
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.suites import SuiteConfig
 from ablate.config.schema.tasks import TaskConfig
+from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import Task, evaluation_of
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.items import ItemResult
@@ -55,7 +56,9 @@ def outcome_of(
     task: Task, vlm: VisionLanguageModel, evaluation: EvalConfig = EVALUATION
 ) -> Outcome:
     counted: list[int] = []
-    answers = task.evaluate(vlm, evaluation, counted.append)
+    progress = Progress(on_items=counted.append)
+    task.evaluate(vlm, evaluation, progress)
+    answers = progress.answers()
     assert sum(counted) == task.n
     (row,) = evaluation_of(task, answers).rows
     return Outcome(row, answers[row.metric])

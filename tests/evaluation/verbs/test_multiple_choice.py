@@ -1,8 +1,9 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
-from tests.conftest import in_float64
+from tests.conftest import build_tiny_random_vlm, in_float64
 
 from ablate.data.multiple_choice import letters_question
 from ablate.data.types import MultipleChoiceItem
@@ -43,6 +44,12 @@ def items():
     ]
 
 
+def answered(vlm, read, items, scoring, batch_size, max_new_tokens):
+    answers = {}
+    answer_items(vlm, read, items, scoring, batch_size, max_new_tokens, answers.update)
+    return [answers[index] for index in range(len(items))]
+
+
 def plain_prompt(item, question):
     """The conversation as text, written out again."""
     image = "" if item.image is None else "<image>" * 4 + "\n"
@@ -71,7 +78,7 @@ def tokens_of(vlm, text):
 
 def test_answers_scoring_equals_one_full_forward_pass_per_option(tiny_random_vlm, pixels, items):
     vlm = tiny_random_vlm
-    answers = answer_items(vlm, pixels.__getitem__, items, "answers", 7, 1)
+    answers = answered(vlm, pixels.__getitem__, items, "answers", 7, 1)
     for item, answer in zip(items, answers, strict=True):
         plain = [
             plain_log_likelihood(
@@ -110,7 +117,7 @@ def test_a_prompt_beyond_the_attention_window_is_refused(tiny_random_vlm, monkey
 
 def test_letters_scoring_equals_one_full_forward_pass_per_option(tiny_random_vlm, pixels, items):
     vlm = tiny_random_vlm
-    answers = answer_items(vlm, pixels.__getitem__, items, "letters", 7, 1)
+    answers = answered(vlm, pixels.__getitem__, items, "letters", 7, 1)
     for item, answer in zip(items, answers, strict=True):
         question = letters_question(item.question, item.options)
         plain = [
@@ -122,10 +129,8 @@ def test_letters_scoring_equals_one_full_forward_pass_per_option(tiny_random_vlm
 
 
 def test_the_image_matters(tiny_random_vlm, pixels, items):
-    black = answer_items(
-        tiny_random_vlm, torch.zeros_like(pixels).__getitem__, items, "answers", 8, 1
-    )
-    answers = answer_items(tiny_random_vlm, pixels.__getitem__, items, "answers", 8, 1)
+    black = answered(tiny_random_vlm, torch.zeros_like(pixels).__getitem__, items, "answers", 8, 1)
+    answers = answered(tiny_random_vlm, pixels.__getitem__, items, "answers", 8, 1)
     for item, one, other in zip(items, answers, black, strict=True):
         gap = max(abs(a - b) for a, b in zip(one.scores, other.scores, strict=True))
         assert (gap > 1e-2) == (item.image is not None)
@@ -133,7 +138,7 @@ def test_the_image_matters(tiny_random_vlm, pixels, items):
 
 def test_generation_equals_generate_without_a_batch(tiny_random_vlm, pixels, items):
     vlm = tiny_random_vlm
-    answers = answer_items(vlm, pixels.__getitem__, items, "generate", 7, 6)
+    answers = answered(vlm, pixels.__getitem__, items, "generate", 7, 6)
     for item, answer in zip(items, answers, strict=True):
         question = letters_question(item.question, item.options)
         ids = torch.tensor([vlm.tokenizer(plain_prompt(item, question))["input_ids"]])
@@ -156,7 +161,7 @@ def test_generation_equals_generate_without_a_batch(tiny_random_vlm, pixels, ite
 @pytest.mark.parametrize("scoring", ["letters", "answers", "generate"])
 def test_batch_size_changes_no_answer(tiny_random_vlm, pixels, items, scoring):
     one, three, all_at_once = (
-        answer_items(tiny_random_vlm, pixels.__getitem__, items, scoring, size, 5)
+        answered(tiny_random_vlm, pixels.__getitem__, items, scoring, size, 5)
         for size in (1, 3, 64)
     )
     for a, b, c in zip(one, three, all_at_once, strict=True):
@@ -167,8 +172,8 @@ def test_batch_size_changes_no_answer(tiny_random_vlm, pixels, items, scoring):
 
 
 def test_a_subset_gets_the_same_answers(tiny_random_vlm, pixels, items):
-    whole = answer_items(tiny_random_vlm, pixels.__getitem__, items, "answers", 4, 1)
-    part = answer_items(tiny_random_vlm, pixels.__getitem__, items[5:9], "answers", 4, 1)
+    whole = answered(tiny_random_vlm, pixels.__getitem__, items, "answers", 4, 1)
+    part = answered(tiny_random_vlm, pixels.__getitem__, items[5:9], "answers", 4, 1)
     assert [a.prediction for a in part] == [a.prediction for a in whole[5:9]]
 
 
@@ -186,7 +191,7 @@ def test_every_image_is_encoded_once(tiny_random_vlm, pixels, items):
         lambda _module, args, kwargs, _out: seen.append(len([*args, *kwargs.values()][0])),
         with_kwargs=True,
     )
-    answer_items(tiny_random_vlm, pixels.__getitem__, items, "answers", 3, 1)
+    answered(tiny_random_vlm, pixels.__getitem__, items, "answers", 3, 1)
     hook.remove()
     assert sum(seen) == len({item.image for item in items} - {None})
 
@@ -194,29 +199,37 @@ def test_every_image_is_encoded_once(tiny_random_vlm, pixels, items):
 def test_text_only_items_need_no_pixels(tiny_random_vlm, items):
     text_only = [item for item in items if item.image is None]
     for scoring in ("letters", "answers", "generate"):
-        answers = answer_items(tiny_random_vlm, None, text_only, scoring, 2, 3)
+        answers = answered(tiny_random_vlm, None, text_only, scoring, 2, 3)
         assert len(answers) == len(text_only)
-    assert answer_items(tiny_random_vlm, None, [], "answers", 2, 3) == []
+    assert answered(tiny_random_vlm, None, [], "answers", 2, 3) == []
 
 
 def test_the_training_mode_of_every_module_is_put_back(tiny_random_vlm, pixels, items):
     tiny_random_vlm.train()
     tiny_random_vlm.llava.lm_head.eval()
     before = [module.training for module in tiny_random_vlm.modules()]
-    answer_items(tiny_random_vlm, pixels.__getitem__, items, "letters", 8, 1)
+    answered(tiny_random_vlm, pixels.__getitem__, items, "letters", 8, 1)
     assert [module.training for module in tiny_random_vlm.modules()] == before
 
 
 def test_progress_is_reported_by_batch(tiny_random_vlm, pixels, items):
     sizes = []
-    answer_items(tiny_random_vlm, pixels.__getitem__, items, "letters", 8, 1, sizes.append)
+    answer_items(
+        tiny_random_vlm,
+        pixels.__getitem__,
+        items,
+        "letters",
+        8,
+        1,
+        lambda found: sizes.append(len(found)),
+    )
     assert sizes == [8, 8, 4]
 
 
 def test_a_model_of_nan_predicts_nothing(tiny_random_vlm, pixels, items):
     with torch.no_grad():
         tiny_random_vlm.llava.lm_head.weight.fill_(math.nan)
-    answers = answer_items(tiny_random_vlm, pixels.__getitem__, items, "answers", 8, 1)
+    answers = answered(tiny_random_vlm, pixels.__getitem__, items, "answers", 8, 1)
     assert {answer.prediction for answer in answers} == {None}
 
 
@@ -236,3 +249,36 @@ def test_a_model_of_nan_predicts_nothing(tiny_random_vlm, pixels, items):
 )
 def test_letter_in_reads_the_first_letter_that_stands_alone(text, n_options, expected):
     assert letter_in(text, n_options) == expected
+
+
+@pytest.mark.parametrize("scoring", ["letters", "answers", "generate"])
+@pytest.mark.parametrize("batch_size", [2, 3, 4])
+def test_an_evaluation_goes_on_with_the_same_bits(scoring, batch_size, pixels, items):
+    vlm = build_tiny_random_vlm()
+    items = [replace(item, image=item.image and item.image // 3) for item in items]
+
+    def call(n_answered):
+        answers, seen = {}, []
+        answer_items(
+            vlm,
+            pixels.__getitem__,
+            items,
+            scoring,
+            batch_size,
+            3,
+            answers.update,
+            n_answered,
+            lambda rows, _: seen.append(tuple(rows)),
+        )
+        return answers, seen
+
+    whole, encoded = call(0)
+    assert len(encoded) == len(set(encoded)) > 1
+    order = list(whole)
+    for n_answered in range(0, len(items) + batch_size, batch_size):
+        rest, again = call(min(n_answered, len(items)))
+        assert list(rest) == order[n_answered:]
+        assert all(rest[index] == whole[index] for index in rest)
+        # Images encoded in other company would round differently, if not in this small model.
+        assert set(again) <= set(encoded)
+    assert call(len(items)) == ({}, [])

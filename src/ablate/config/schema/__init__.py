@@ -35,6 +35,7 @@ from ablate.config.schema.methods import (
 from ablate.config.schema.run import (
     AblationConfig,
     AxisValue,
+    CheckpointConfig,
     EvalConfig,
     ModelConfig,
     RunConfig,
@@ -48,6 +49,7 @@ __all__ = [
     "AblationConfig",
     "AdaloraMethod",
     "AxisValue",
+    "CheckpointConfig",
     "DataConfig",
     "DigitsData",
     "DoraMethod",

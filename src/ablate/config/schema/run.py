@@ -138,6 +138,19 @@ class AblationConfig:
 
 
 @dataclass(frozen=True, config=CLOSED)
+class CheckpointConfig:
+    """When a run saves its state, besides just before it is interrupted.
+
+    Attributes:
+        minutes: After so many; None for never.
+        steps: After so many optimiser steps, or batches of an evaluation; None for never.
+    """
+
+    minutes: PositiveFloat | None
+    steps: PositiveInt | None
+
+
+@dataclass(frozen=True, config=CLOSED)
 class RunConfig:
     """One run: everything that determines its numbers, and where they go.
 
@@ -160,6 +173,7 @@ class RunConfig:
         output_dir: Where results go.
         force: Run again what is done.
         fail_fast: Stop the sweep at the first run that fails.
+        checkpoint: When its state is saved.
         device: `auto`, or a torch device.
         precision: `auto`, or the autocast type.
         save_model: Keep the whole trained model beside the results.
@@ -183,6 +197,7 @@ class RunConfig:
     output_dir: str
     force: Switch
     fail_fast: Switch
+    checkpoint: CheckpointConfig
     device: str
     precision: Precision
     save_model: Switch

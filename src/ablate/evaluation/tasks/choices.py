@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -10,8 +10,9 @@ from ablate.config.errors import ConfigError
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import ShapesTask, WordsTask
 from ablate.data.types import MultipleChoiceItem
-from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
-from ablate.evaluation.verbs.multiple_choice import answer_items, choice_result
+from ablate.evaluation.progress import Progress
+from ablate.evaluation.task import Metric, Task, fingerprint_of
+from ablate.evaluation.verbs.multiple_choice import answer_items, choice_results
 from ablate.evaluation.verbs.pixels import Pixels
 from ablate.models.vlm import VisionLanguageModel
 
@@ -54,22 +55,15 @@ class ChoiceTask(Task):
         questions = [(item.id, item.question, item.options, item.answer) for item in items]
         self.fingerprint = fingerprint_of(questions, pixels, config.scoring)
 
-    def evaluate(
-        self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
-    ) -> Answers:
+    def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:
         """Answer every question, as `answer_items` does."""
-        answers = answer_items(
+        answer_items(
             vlm,
             self._pixels.reader(vlm) if self._pixels else None,
             self._items,
             self._scoring,
             config.batch_size,
             config.max_new_tokens,
-            on_items,
+            lambda found: progress.keep({self.metrics[0].name: choice_results(self._items, found)}),
+            progress.n,
         )
-        return {
-            self.metrics[0].name: [
-                choice_result(item, answer, item.id)
-                for item, answer in zip(self._items, answers, strict=True)
-            ]
-        }

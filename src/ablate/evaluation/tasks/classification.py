@@ -1,7 +1,7 @@
 """A data set of the run, as a task: a question about every image and, where there is a CLIP, its class zero-shot."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Literal
 
@@ -11,8 +11,9 @@ from ablate.config.schema import EvalConfig, FewShotData
 from ablate.data.multiple_choice import multiple_choice_items
 from ablate.data.types import ImageClassification
 from ablate.evaluation.metrics.accuracy import Accuracy, accuracy
-from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
-from ablate.evaluation.verbs.multiple_choice import answer_items, choice_result
+from ablate.evaluation.progress import Progress
+from ablate.evaluation.task import Metric, Task, fingerprint_of
+from ablate.evaluation.verbs.multiple_choice import Answer, answer_items, choice_results
 from ablate.evaluation.verbs.pixels import Pixels
 from ablate.evaluation.verbs.zero_shot import class_embeddings, nearest_classes
 from ablate.models.vlm import VisionLanguageModel
@@ -74,9 +75,7 @@ class ClassificationTask(Task):
             data.fingerprint, settings, evaluation.n_options, evaluation.seed
         )
 
-    def evaluate(
-        self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
-    ) -> Answers:
+    def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:
         """Answer every question, and classify its image on the way."""
         classes: dict[int, int] = {}
         on_pooled = None
@@ -86,25 +85,23 @@ class ClassificationTask(Task):
             def on_pooled(rows: Sequence[int], pooled: Tensor) -> None:
                 classes.update(zip(rows, nearest_classes(vlm, pooled, embeddings), strict=True))
 
-        answers = answer_items(
+        def keep(answered: Mapping[int, Answer]) -> None:
+            found = {VQA: choice_results(self._items, answered)}
+            if on_pooled is not None:
+                found[ZERO_SHOT] = {row: self._classified(row, classes[row]) for row in answered}
+            progress.keep(found)
+
+        answer_items(
             vlm,
             self._pixels.reader(vlm),
             self._items,
             self._scoring,
             config.batch_size,
             config.max_new_tokens,
-            on_items,
+            keep,
+            progress.n,
             on_pooled,
         )
-        found = {
-            VQA: [
-                choice_result(item, answer, item.id)
-                for item, answer in zip(self._items, answers, strict=True)
-            ]
-        }
-        if on_pooled is not None:
-            found[ZERO_SHOT] = [self._classified(row, classes[row]) for row in range(self.n)]
-        return found
 
     def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
         """Return the share of correct predictions."""

@@ -1,7 +1,7 @@
 """Tasks that a model answers in its own words, about images that are decoded batch by batch."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,7 +9,8 @@ from ablate.config.errors import ConfigError
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
 from ablate.data.tables.rows import check_items, drawn, read_task_rows
-from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
+from ablate.evaluation.progress import Progress
+from ablate.evaluation.task import Metric, Task, fingerprint_of
 from ablate.evaluation.verbs.generation import generate_answers
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.items import ItemResult
@@ -86,12 +87,9 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         column = self._config.columns.id
         return str(self._rows.cell(column, row) if column else row)
 
-    def evaluate(
-        self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
-    ) -> Answers:
+    def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:
         """Decode the images of a batch, generate its answers, and so on in the table's order."""
-        results: list[ItemResult] = []
-        for start in range(0, self.n, config.batch_size):
+        for start in range(progress.n, self.n, config.batch_size):
             batch = self._chosen[start : start + config.batch_size]
             # Questions about one image stand side by side in a table: it is decoded once.
             rows = {self._rows.image_key(item.row): item.row for item in batch}
@@ -108,12 +106,11 @@ class GeneratedTask(Task, Generic[Config, Answer]):
             texts = generate_answers(
                 vlm, pixels.__getitem__, questions, self._config.max_new_tokens
             )
-            results += [
+            results = [
                 self.scored(item, text, images[position].size)
                 for item, text, (_, position) in zip(batch, texts, questions, strict=True)
             ]
-            on_items(len(batch))
-        return {self.metrics[0].name: results}
+            progress.keep({self.metrics[0].name: dict(enumerate(results, start))})
 
     @abstractmethod
     def _items(self, row: int, id_: str) -> Iterator[Item[Answer]]:

@@ -5,7 +5,7 @@ import copy
 import importlib
 import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,8 @@ from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import LmEvalTask
 from ablate.config.text import printable
 from ablate.data.tables.rows import drawn
-from ablate.evaluation.task import Answers, Metric, Task, fingerprint_of
+from ablate.evaluation.progress import Progress
+from ablate.evaluation.task import Metric, Task, fingerprint_of
 from ablate.evaluation.tasks.language_model import causal_language_model
 from ablate.evaluation.tasks.task_code import code_in, sandboxed
 from ablate.evaluation.verbs.inference import inference
@@ -64,10 +65,8 @@ class HarnessTask(Task):
                 f" ({type(error).__name__}: {printable(str(error))}). Fix: correct it."
             ) from error
 
-    def evaluate(
-        self, vlm: VisionLanguageModel, config: EvalConfig, on_items: Callable[[int], None]
-    ) -> Answers:
-        """Hand the language model to lm-eval; `on_items` is called once, at the end."""
+    def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:
+        """Hand the language model to lm-eval, which makes batches of its own: all items are one step of progress."""
         from lm_eval.evaluator import evaluate
         from lm_eval.models.huggingface import HFLM
 
@@ -92,8 +91,8 @@ class HarnessTask(Task):
                 bootstrap_iters=0,
             )
         samples = [s for s in found["samples"][self.name] if s["filter"] == self._config.filter]
-        on_items(self.n)
-        return {self._config.metric: [self._answered(sample) for sample in samples]}
+        results = [self._answered(sample) for sample in samples]
+        progress.keep({self._config.metric: dict(enumerate(results))})
 
     def _answered(self, sample: dict[str, Any]) -> ItemResult:
         score = sample[self._config.metric]

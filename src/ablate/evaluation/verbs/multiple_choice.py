@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -40,10 +40,11 @@ def answer_items(
     scoring: Scoring,
     batch_size: int,
     max_new_tokens: int,
-    on_batch: Callable[[int], None] | None = None,
+    on_batch: Callable[[dict[int, Answer]], None],
+    n_answered: int = 0,
     on_pooled: OnPooled | None = None,
-) -> list[Answer]:
-    """Answer multiple-choice questions, with or without images.
+) -> None:
+    """Answer multiple-choice questions, with or without images, batch by batch.
 
     `letters`: the options stand in the prompt, and the letter with the highest log-probability
     after it is the answer (LoRSU's prompt; the same choice as greedy decoding whenever that
@@ -59,20 +60,21 @@ def answer_items(
         scoring: How an answer is read from the model.
         batch_size: Items per forward pass; changes speed and memory only.
         max_new_tokens: Longest generated answer.
-        on_batch: Called with the number of items answered in every batch.
+        on_batch: Called with the answers of every batch, by the item's index in `items`.
+        n_answered: How many items an earlier call, with the same batch size, has answered: they are left out, and
+            the answers to the others are the same, bit for bit.
         on_pooled: Called with the rows of every pass of the image encoder and its pooled output.
-
-    Returns:
-        One answer per item, in the order of `items`.
     """
-    answers: dict[int, Answer] = {}
     with inference(vlm):
         prompts = encode_prompts(vlm, items, scoring)
         continuations = _Continuations(vlm)
         image_tokens = ImageTokens(vlm, read, on_pooled)
         order = _order(prompts)
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        n_done = -(-n_answered // batch_size)
+        for chosen in batches[_first_encoded(batches, n_done, prompts) : n_done]:
+            embed(vlm, [prompts[index] for index in chosen], image_tokens)
+        for chosen in batches[n_done:]:
             batch = embed(vlm, [prompts[index] for index in chosen], image_tokens)
             chosen_items = [items[index] for index in chosen]
             if scoring == "generate":
@@ -82,24 +84,29 @@ def answer_items(
                 of = continuations.letters if scoring == "letters" else continuations.texts
                 scores = log_likelihoods(vlm, batch, [of(item) for item in chosen_items])
                 found = [_from_scores(row) for row in scores]
-            answers.update(zip(chosen, found, strict=True))
-            if on_batch is not None:
-                on_batch(len(chosen))
-    return [answers[index] for index in range(len(items))]
+            on_batch(dict(zip(chosen, found, strict=True)))
 
 
-def choice_result(item: MultipleChoiceItem, answer: Answer, cluster: str) -> ItemResult:
-    """Write an answer in words: the chosen option, 1 where it is the correct one, else 0.
+def choice_results(
+    items: Sequence[MultipleChoiceItem], answered: Mapping[int, Answer]
+) -> dict[int, ItemResult]:
+    """Write answers in words: the chosen option, 1 where it is the correct one, else 0.
 
     Args:
-        item: The question.
-        answer: What the model said; no choice that could be read counts as wrong.
-        cluster: What items that are not independent share, such as the image.
+        items: The questions.
+        answered: What the model said, by index in `items`; no choice that could be read counts as wrong.
+
+    Returns:
+        The results by index; each item is a cluster of its own.
     """
+    return {index: _result(items[index], answer) for index, answer in answered.items()}
+
+
+def _result(item: MultipleChoiceItem, answer: Answer) -> ItemResult:
     chosen = answer.prediction
     return ItemResult(
         id=item.id,
-        cluster=cluster,
+        cluster=item.id,
         answer=item.options[item.answer],
         prediction=None if chosen is None else item.options[chosen],
         score=float(chosen == item.answer),
@@ -161,6 +168,20 @@ def _order(prompts: Sequence[Prompt]) -> list[int]:
         return -longest[prompt.image], prompt.image
 
     return sorted(range(len(prompts)), key=key)
+
+
+def _first_encoded(batches: Sequence[Sequence[int]], n_done: int, prompts: Sequence[Prompt]) -> int:
+    """Return the batch from which images are encoded, so that batch `n_done` finds what it would have found.
+
+    An image that it shares with the batch before was encoded among that one's images, and rounds as it does there.
+    """
+    first = min(n_done, len(batches))
+    while 0 < first < len(batches):
+        last, following = prompts[batches[first - 1][-1]].image, prompts[batches[first][0]].image
+        if last is None or last != following:
+            break
+        first -= 1
+    return first
 
 
 def _from_scores(scores: Sequence[float]) -> Answer:
