@@ -23,4 +23,6 @@ Template = Annotated[str, Field(pattern=r"\{\}")]
 
 LossName = Literal["clip", "lm"]
 Scoring = Literal["letters", "answers", "generate"]
+Attention = Literal["sdpa", "eager", "flash_attention_2"]
+Quantization = Literal["4bit", "8bit"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
