@@ -142,7 +142,19 @@ def write_language(folder: Path) -> ModelConfig:
     transformers.LlamaForCausalLM(language).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     prompt, turn = "<image>\n{question}\nanswer:", "\n{question}\nanswer:"
-    return ModelConfig("two-layers", None, None, str(folder), None, "answers", prompt, turn)
+    return ModelConfig(
+        name="two-layers",
+        llava=None,
+        clip=None,
+        language=str(folder),
+        revision=None,
+        clip_revision=None,
+        attention="sdpa",
+        quantization=None,
+        scoring="answers",
+        prompt=prompt,
+        turn=turn,
+    )
 
 
 def check(name: str, folder: Path, blocks: int | None = None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ WITH_SYSTEM = "{{ bos_token }}A chat between a curious human and an assistant. "
 
 
 def own(folder=None, **values):
-    given = {"name": None, "llava": str(folder), "clip": None, "language": None, "revision": None}
+    given = {"name": None, "llava": str(folder), "clip": None, "language": None, **small.AS_IS}
     return ModelConfig(**{**given, "scoring": "letters", "prompt": None, "turn": None, **values})
 
 

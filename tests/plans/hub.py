@@ -1,12 +1,14 @@
-"""A hub's cache that holds LLaVA-1.5 and the real encoders but for their weights: configurations at full size."""
+"""A hub's cache that holds LLaVA-1.5 and the real encoders but for their tensors: configurations at full size."""
 
 import json
 import shutil
 from importlib import util
 from pathlib import Path
 
+import yaml
 from transformers import CLIPConfig, CLIPImageProcessorPil, LlamaConfig, LlavaConfig
 
+from ablate.config.folder import config_folder
 from ablate.models.files import SHIPPED_FOLDER
 
 _FILE = Path(__file__).parents[2] / "scripts" / "check_full_size.py"
@@ -42,7 +44,8 @@ def write_cache(cache: Path) -> None:
     )
     square = {"height": _SIDE, "width": _SIDE}
     processor = CLIPImageProcessorPil(size={"shortest_edge": _SIDE}, crop_size=square)
-    place = _snapshot(cache, "llava-hf/llava-1.5-7b-hf")
+    pinned = yaml.safe_load((config_folder() / "model" / "llava-1.5-7b.yaml").read_text())
+    place = _snapshot(cache, pinned["llava"], pinned["revision"])
     llava.save_pretrained(place)
     processor.save_pretrained(place)
     _copy_tokenizer("llava", place)
@@ -58,12 +61,13 @@ def write_cache(cache: Path) -> None:
     _copy_tokenizer("clip", place)
 
 
-def _snapshot(cache: Path, name: str) -> Path:
+def _snapshot(cache: Path, name: str, commit: str = "0" * 40) -> Path:
     folder = cache / f"models--{name.replace('/', '--')}"
     (folder / "refs").mkdir(parents=True, exist_ok=True)
-    (folder / "refs" / "main").write_text("0" * 40)
-    place = folder / "snapshots" / ("0" * 40)
+    (folder / "refs" / "main").write_text(commit)
+    place = folder / "snapshots" / commit
     place.mkdir(parents=True, exist_ok=True)
+    (place / "model.safetensors").touch()
     return place
 
 

@@ -30,14 +30,12 @@ def new_process(monkeypatch):
     monkeypatch.setattr(remembered, "_known", {})
     monkeypatch.setattr(remembered, "_stored", set())
     monkeypatch.setattr(held, "_held", [])
-    for cached in (check._check_vlm, files.check_folder, files.read_config, weights._headers):
+    for cached in (check._check_vlm, files.check_files, files.read_config, weights._headers):
         cached.cache_clear()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="inotify is Linux's")
-def test_later_runs_read_no_weights_and_later_processes_hash_none(
-    folder, ablate_run, arguments, tmp_path
-):
+def test_later_runs_read_no_weights_and_later_processes_hash_none(folder, ablate_run, arguments):
     words = [f"model.llava={folder}", f"model.clip={folder / 'clip'}"]
     watch = Watch(folder)
     assert ablate_run(*words, "method=lorsu")[0] == 0

@@ -10,7 +10,7 @@ from ablate.config.schema import EncoderConfig, ModelConfig
 from ablate.config.schema.encoders import EncoderPart
 from ablate.models.encoders.check import vision_config
 from ablate.models.encoders.preprocessing import image_side
-from ablate.models.files import check_folder
+from ablate.models.files import check_files
 from ablate.models.kinds import check_language, check_pair
 from ablate.models.pretrained import check_generation, load_config, load_tokenizer
 from ablate.models.settings import readable
@@ -44,7 +44,7 @@ def check_parts(model: ModelConfig, encoder: EncoderConfig | None) -> None:
 def _check_language_model(model: ModelConfig) -> None:
     name = str(model.language or model.llava)
     check_generation(name, model.revision)
-    check_folder(name)
+    check_files(name, model.revision)
     kind = LLAVA if model.language is None else LANGUAGE
     whole = skeleton(kind, name, load_config(name, model.revision))
     tokenizer = load_tokenizer(name, model.revision)
@@ -54,7 +54,7 @@ def _check_language_model(model: ModelConfig) -> None:
 
 @lru_cache
 def _check_vision_model(part: EncoderPart) -> None:
-    check_folder(part.source)
+    check_files(part.source, part.revision, "encoder.parts")
     skeleton(VISION, part.source, vision_config(part))
 
 
@@ -63,9 +63,9 @@ def _check_vlm(model: ModelConfig) -> None:
     """Show an image without content to the model without weights: only shapes are computed."""
     name, revision = str(model.llava), model.revision
     check_generation(name, revision)
-    check_folder(name)
+    check_files(name, revision, "model.llava")
     if model.clip is not None:
-        check_folder(model.clip)
+        check_files(model.clip, model.clip_revision, "model.clip")
     vlm = vlm_skeleton(model, None)
     check_headers(LLAVA, name, vlm.llava)
     _check_image_token(name, vlm.llava, vlm.tokenizer)

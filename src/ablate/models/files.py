@@ -11,14 +11,14 @@ from transformers.utils.hub import cached_file
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
+from ablate.models.hub import INDEX, WEIGHTS, cached_commit, check_cached, unavailable
 from ablate.models.remembered import remembered
 from ablate.models.settings import check_settings, read_object
 from ablate.results.files import sha256_of
 
 SHIPPED = "tiny:"
 SHIPPED_FOLDER = Path(__file__).parent / "tiny"
-MODEL_KEYS = "model.llava, model.clip and model.language"
-_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+MODEL_KEYS = "model.llava, model.clip or model.language"
 
 
 def locate(name: str) -> str:
@@ -29,12 +29,16 @@ def locate(name: str) -> str:
 
 
 def full_name(name: str, revision: str | None) -> str:
-    """Say where a model comes from: `tiny:...`, the whole path of a folder, or a hub id with any revision."""
+    """Say where a model comes from: `tiny:...`, the whole path of a folder, or a hub id with its commit.
+
+    The commit is that of the files in the cache, also where no revision was given: what is the latest may change.
+    """
     if name.startswith(SHIPPED):
         return name
     if Path(name).is_dir():
         return str(Path(name).resolve())
-    return name if revision is None else f"{name}@{revision}"
+    commit = cached_commit(name, revision) or revision
+    return name if commit is None else f"{name}@{commit}"
 
 
 def model_source(model: ModelConfig) -> str:
@@ -61,17 +65,27 @@ def read_config(name: str, revision: str | None, keys: str = MODEL_KEYS) -> dict
             f"Model folder {place} has no config.json. "
             f"Fix: give a saved model's folder, or a hub id, in {keys}."
         )
-    try:
-        file = cached_file(place, "config.json", revision=revision)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"Model '{name}' has no readable config.json: {reason} "
-            f"Fix: give a folder or hub id in {keys}."
-        ) from error
-    assert file is not None
+    file = _config_file(name, revision, keys)
     check_settings(name, place, revision)
-    return read_object(Path(file))
+    return read_object(file)
+
+
+def _config_file(name: str, revision: str | None, keys: str) -> Path:
+    """Return the config.json of a model, fetched if need be.
+
+    Raises:
+        ConfigError: If it cannot be had; the line says why.
+    """
+    try:
+        file = cached_file(locate(name), "config.json", revision=revision)
+    except (OSError, ValueError) as error:
+        raise unavailable(name, revision, keys, error) from error
+    if file is None:
+        raise ConfigError(
+            f"Model '{name}' has no config.json. "
+            f"Fix: give a saved model's folder, or a hub id, in {keys}."
+        )
+    return Path(file)
 
 
 def weight_files(name: str) -> list[Path]:
@@ -81,12 +95,12 @@ def weight_files(name: str) -> list[Path]:
         ConfigError: If there are none, or if index and files contradict each other; the line names them.
     """
     folder = Path(locate(name))
-    if (folder / _WEIGHTS).is_file():
-        return [folder / _WEIGHTS]
-    index = folder / _INDEX
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    index = folder / INDEX
     if not index.is_file():
         raise ConfigError(
-            f"Model folder {folder} holds no .safetensors weights, neither {_WEIGHTS} nor {_INDEX}. "
+            f"Model folder {folder} holds no .safetensors weights, neither {WEIGHTS} nor {INDEX}. "
             "Fix: save the model there."
         )
     held_by = read_object(index)
@@ -112,17 +126,25 @@ def weight_files(name: str) -> list[Path]:
 
 
 @lru_cache
-def check_folder(name: str) -> None:
-    """Check the weight files of one model, if it is a folder of this machine: whole, finite, and as shipped.
+def check_files(name: str, revision: str | None, keys: str = MODEL_KEYS) -> None:
+    """Check the weight files of one model: of a folder of this machine, that they are whole, finite, and as shipped.
 
-    Reads every tensor once: 0.1 s per GB from the page cache, less than its hash takes.
+    Reads every tensor once: 0.1 s per GB from the page cache, less than its hash takes. The files of a hub model only
+    have to be there if they cannot be fetched.
+
+    Args:
+        name: Folder or hub id.
+        revision: Hub revision.
+        keys: The configuration keys that it is given in, for the error's text.
 
     Raises:
         ConfigError: If a file is damaged or missing; the line names it.
     """
-    if Path(locate(name)).is_dir():
-        for file in weight_files(name):
-            _check_file(file)
+    if not Path(locate(name)).is_dir():
+        check_cached(name, revision, keys)
+        return
+    for file in weight_files(name):
+        _check_file(file)
 
 
 def tensor_shapes(file: Path) -> dict[str, list[int]]:

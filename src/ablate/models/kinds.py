@@ -49,7 +49,7 @@ def read_vision_config(model: ModelConfig) -> dict[str, Any]:
             f"Model '{model.name}' is only a language model, without an image encoder. "
             f"Fix: encoder=<one of `ablate list encoders`>, or a model with a LLaVA."
         )
-    config = read_config(model.llava, model.revision)
+    config = read_config(model.llava, model.revision, "model.llava")
     kind, vision = config.get("model_type"), config.get("vision_config")
     if kind != "llava":
         raise ConfigError(
@@ -74,7 +74,7 @@ def check_language(model: ModelConfig) -> None:
     if model.language is None:
         read_vision_config(model)
         return
-    config = read_config(model.language, model.revision)
+    config = read_config(model.language, model.revision, "model.language")
     kind = config.get("model_type")
     reads_both_ways = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder")
     if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or reads_both_ways:
@@ -93,7 +93,7 @@ def check_pair(model: ModelConfig) -> None:
     vision = read_vision_config(model)
     if model.clip is None:
         return
-    config = read_config(model.clip, model.revision)
+    config = read_config(model.clip, model.clip_revision, "model.clip")
     kind, of_clip = config.get("model_type"), config.get("vision_config")
     if kind != "clip" or not isinstance(of_clip, dict):
         found = (

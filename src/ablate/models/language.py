@@ -17,6 +17,7 @@ from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
 from ablate.models.compute import Compute
 from ablate.models.kinds import check_language
+from ablate.models.options import language_options
 from ablate.models.pretrained import load_config, load_tokenizer
 from ablate.models.weights import LANGUAGE, LLAVA, blank, load_weights
 
@@ -53,7 +54,8 @@ def load_language(config: ModelConfig, compute: Compute) -> LanguageModel:
     check_language(config)
     name, revision = config.language or str(config.llava), config.revision
     kind = LLAVA if config.language is None else LANGUAGE
-    model = load_weights(kind, name, revision, load_config(name, revision), compute.frozen_dtype)
+    options, dtype = language_options(config, compute), compute.frozen_dtype
+    model = load_weights(kind, name, revision, load_config(name, revision), dtype, options)
     tokenizer = load_tokenizer(name, revision)
     if config.language is not None:
         _check_pieces(model)
@@ -115,7 +117,7 @@ def _check_pieces(causal: Any) -> None:  # noqa: ANN401
     tied = lm_head.weight is causal.get_input_embeddings().weight
     if tied and not hasattr(transformer, "embed_tokens"):
         raise _unusable(kind, "it shares its output layer with embeddings that LLaVA does not find")
-    ids = torch.arange(4)[None]
+    ids = torch.arange(4, device=causal.device)[None]
     wanted = causal(input_ids=ids, use_cache=False).logits
     given = lm_head(transformer(input_ids=ids, use_cache=False).last_hidden_state)
     if not torch.allclose(given.float(), wanted.float(), rtol=1e-2, atol=1e-2):

@@ -4,6 +4,7 @@ from ablate.config.schema import ModelConfig
 from ablate.models.compute import Compute
 from ablate.models.conversation import resolved
 from ablate.models.kinds import check_pair
+from ablate.models.options import language_options, weights_on
 from ablate.models.pretrained import (
     load_config,
     load_image_processor,
@@ -30,14 +31,17 @@ def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
     check_pair(config)
     llava_name, revision = str(config.llava), config.revision
     with quiet_transformers():
-        llava = load_weights(
-            LLAVA, llava_name, revision, load_config(llava_name, revision), compute.frozen_dtype
-        )
+        options = language_options(config, compute)
+        llava_config = load_config(llava_name, revision)
+        dtype = compute.frozen_dtype
+        llava = load_weights(LLAVA, llava_name, revision, llava_config, dtype, options)
         clip, clip_tokenizer = None, None
         if config.clip is not None:
-            clip_config = load_config(config.clip, revision)
-            clip = load_weights(CLIP, config.clip, revision, clip_config, compute.frozen_dtype)
-            clip_tokenizer = load_tokenizer(config.clip, revision)
+            of_clip = config.clip_revision
+            clip_config = load_config(config.clip, of_clip)
+            options = weights_on(compute.device)
+            clip = load_weights(CLIP, config.clip, of_clip, clip_config, dtype, options)
+            clip_tokenizer = load_tokenizer(config.clip, of_clip)
         vlm = VisionLanguageModel(
             llava,
             clip,

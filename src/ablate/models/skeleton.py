@@ -53,8 +53,8 @@ def _whole(model: ModelConfig) -> VisionLanguageModel:
     processor = load_preprocessing(name, revision, None)
     clip, clip_tokenizer = None, None
     if model.clip is not None:
-        clip = blank(CLIP, model.clip, load_config(model.clip, revision))
-        clip_tokenizer = load_tokenizer(model.clip, revision)
+        clip = blank(CLIP, model.clip, load_config(model.clip, model.clip_revision))
+        clip_tokenizer = load_tokenizer(model.clip, model.clip_revision)
     return VisionLanguageModel(
         llava, clip, tokenizer, clip_tokenizer, processor, str(resolved(model).prompt)
     )

@@ -19,6 +19,8 @@ from transformers import (
 
 from ablate.config.errors import ConfigError
 from ablate.models.files import is_finite, locate, tensor_shapes, weight_files
+from ablate.models.hub import unavailable
+from ablate.models.options import keep_gradients
 from ablate.models.pretrained import SAVE_AGAIN, quiet_transformers
 from ablate.models.settings import readable
 
@@ -37,31 +39,45 @@ class Kind:
         build: From a configuration to the model with random weights.
         unread: Pattern of parameters that nothing reads, which its files may lack.
         is_part: Whether its files may hold more than this model: a vision model inside a CLIP, a classifier's head.
+        keys: The configuration keys that it is given in, for an error's text.
     """
 
     build: Callable[[Any], PreTrainedModel]
     unread: str
     is_part: bool
+    keys: str
 
 
 _POOLERS = r"(head|pooler)\."
-LLAVA = Kind(LlavaForConditionalGeneration, rf"^model\.vision_tower\.{_POOLERS}", is_part=False)
+LLAVA = Kind(
+    LlavaForConditionalGeneration,
+    rf"^model\.vision_tower\.{_POOLERS}",
+    is_part=False,
+    keys="model.llava",
+)
 # LLaVA's vision tower comes in the place of CLIP's own.
-CLIP = Kind(CLIPModel, r"^vision_model\.", is_part=False)
+CLIP = Kind(CLIPModel, r"^vision_model\.", is_part=False, keys="model.clip")
 LANGUAGE = Kind(
     lambda config: AutoModelForCausalLM.from_config(config, trust_remote_code=False),
     r"(?!)",
     is_part=False,
+    keys="model.language",
 )
 VISION = Kind(
     lambda config: AutoModel.from_config(config, trust_remote_code=False),
     rf"^{_POOLERS}",
     is_part=True,
+    keys="encoder.parts",
 )
 
 
 def load_weights(
-    kind: Kind, name: str, revision: str | None, config: PreTrainedConfig, dtype: torch.dtype
+    kind: Kind,
+    name: str,
+    revision: str | None,
+    config: PreTrainedConfig,
+    dtype: torch.dtype,
+    options: Mapping[str, Any],
 ) -> Any:  # noqa: ANN401
     """Load a model of a kind, all of it.
 
@@ -71,24 +87,33 @@ def load_weights(
         revision: Hub revision.
         config: Its configuration, or that of the part that is wanted.
         dtype: Type of its weights.
+        options: More for `from_pretrained`: where and how to load it (`ablate.models.options`).
 
     Raises:
-        ConfigError: If a weight is missing, left over, of another shape or not finite; the line names it.
+        ConfigError: If the files cannot be had, or if a weight is missing, left over, of another shape or not finite;
+            the line names it.
     """
     with torch.device("meta"):
         loader: Any = type(kind.build(config))
-    model, report = loader.from_pretrained(
-        locate(name),
-        config=config,
-        revision=revision or "main",
-        dtype=dtype,
-        use_safetensors=True,
-        trust_remote_code=False,
-        # Without this, transformers raises and names no weight.
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-    )
+    try:
+        model, report = loader.from_pretrained(
+            locate(name),
+            config=config,
+            revision=revision or "main",
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            # Without this, transformers raises and names no weight.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **options,
+        )
+    except OSError as error:
+        if Path(locate(name)).is_dir():
+            raise
+        raise unavailable(name, revision, kind.keys, error) from error
     _check_report(kind, name, model, report)
+    keep_gradients(model)
     for parameter_name, parameter in model.named_parameters():
         if not is_finite(parameter):
             raise ConfigError(

@@ -128,6 +128,30 @@ def check_model(config: RunConfig) -> None:
     check_pair(config.model)
 
 
+def check_frozen(config: RunConfig) -> None:
+    """Check that no method trains, and no folder keeps, a language model whose weights are quantised.
+
+    Raises:
+        ConfigError: If one does.
+    """
+    bits = config.model.quantization
+    if bits is None:
+        return
+    for key, method in (("method", config.method), ("language", config.language)):
+        if method is None or "language_model" not in build_method(method, config.loss, key).parts():
+            continue
+        fix = "method=lora" if key == "method" else "method@language=frozen"
+        raise ConfigError(
+            f"{key} is '{method.name}', which trains the language model, but model.quantization is '{bits}', which "
+            f"keeps it frozen. Fix: model.quantization=null, or {fix}."
+        )
+    if config.save_model:
+        raise ConfigError(
+            f"save_model is true, but model.quantization is '{bits}', so what would be saved is not the language model "
+            "as it was given. Fix: save_model=false: adapter.safetensors holds the update, for any precision."
+        )
+
+
 def check_fit(config: RunConfig) -> None:
     """Check that the model, built without weights, has what the run's methods train.
 

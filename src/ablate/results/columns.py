@@ -57,6 +57,7 @@ COLUMNS = (
     "model_source",
     "threads",
     "trained_at",
+    "quantization",
 )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ablate.config.errors import ConfigError
-from ablate.models.files import check_folder
+from ablate.models.files import check_files
 from ablate.results.record import DamagedRecordError, RunRecord
 from ablate.runner.prepare import PreparedRun
 from ablate.runner.record import ablation_record, suite_record
@@ -78,7 +78,7 @@ def _has_model(prepared: PreparedRun) -> bool:
     if not path.is_dir():
         return False
     try:
-        check_folder(str(path))
+        check_files(str(path), None)
     except ConfigError:
         return False
     return True

@@ -15,6 +15,7 @@ from ablate.evaluation.task import Task
 from ablate.models.compute import Compute
 from ablate.models.encoders.check import encoder_fingerprint
 from ablate.models.files import fingerprint
+from ablate.models.options import as_loaded
 from ablate.results.record import Cell
 from ablate.results.settings import FINGERPRINT
 
@@ -48,8 +49,13 @@ def fingerprints(config: RunConfig, data: dict[str, str], tasks: Sequence[Task])
     weights = {"llava": model.llava, "clip": model.clip}
     if config.encoder is not None:
         weights = {"language": model.language or model.llava}
+    revisions = {"clip": model.clip_revision}
     return {
-        **{name: fingerprint(place, model.revision) for name, place in weights.items() if place},
+        **{
+            name: fingerprint(place, revisions.get(name, model.revision))
+            for name, place in weights.items()
+            if place
+        },
         **({"encoder": encoder_fingerprint(config.encoder)} if config.encoder else {}),
         **data,
         **{f"tasks.{task.name}": task.fingerprint for task in tasks},
@@ -107,7 +113,9 @@ def given_settings(config: RunConfig, overrides: Sequence[str]) -> dict[str, Cel
 def _determining(config: RunConfig) -> dict[str, Any]:
     """Return the configuration without what only describes results, and without the locations of files."""
     determining = _drop(to_plain(config), *_NOT_DETERMINING)
-    _drop(determining["model"], "name", "llava", "clip", "language", "revision")
+    locations = ("llava", "clip", "language", "revision", "clip_revision")
+    _drop(determining["model"], "name", *locations, "attention", "quantization")
+    determining["model"] |= as_loaded(config.model)
     for part in (determining["encoder"] or {}).get("parts", []):
         _drop(part, "source", "revision")
     _drop(determining["eval"], "batch_size")
@@ -151,6 +159,7 @@ def importance_key(
     plain = to_plain(config)
     determining = {
         "prompt": config.model.prompt,
+        **as_loaded(config.model),
         "loss": config.loss,
         "data": _drop(plain["data"], "path", "test_items"),
         "n_options": config.eval.n_options,
@@ -185,13 +194,14 @@ def checkpoint_identity(run_id: str, compute: Compute) -> dict[str, Cell]:
 def base_weights(config: RunConfig, fingerprints: dict[str, str]) -> str:
     """Hash what the base model's answers depend on: its weights, and the prompt."""
     own = {name: print_ for name, print_ in fingerprints.items() if name in ("llava", "clip")}
-    return _digest({"prompt": config.model.prompt}, own)
+    return _digest({"prompt": config.model.prompt, **as_loaded(config.model)}, own)
 
 
 def language_weights(config: RunConfig, fingerprints: dict[str, str]) -> str:
     """Hash what the answers of a frozen language model to questions without images depend on."""
     own = fingerprints.get("language") or fingerprints["llava"]
-    return _digest({"prompt": config.model.prompt}, {"language": own})
+    how = {"prompt": config.model.prompt, **as_loaded(config.model)}
+    return _digest(how, {"language": own})
 
 
 def slug(config: RunConfig) -> str:

@@ -16,10 +16,12 @@ from ablate.methods.build import check_method
 from ablate.models.check import check_parts
 from ablate.models.compute import choose_compute
 from ablate.models.conversation import named, resolved
+from ablate.models.options import check_options
 from ablate.models.remembered import recall
 from ablate.recipes.build import TrainingData
 from ablate.recipes.checks import (
     check_fit,
+    check_frozen,
     check_max_tokens,
     check_model,
     check_names,
@@ -83,7 +85,7 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
         ConfigError: If the run could not be made.
     """
     recall(Path(config.output_dir) / CACHE)
-    choose_compute(config.device, config.precision)
+    compute = choose_compute(config.device, config.precision)
     config = replace(config, model=named(config.model))
     check_recipe(config)
     check_training(config)
@@ -91,6 +93,8 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     if config.language is not None:
         check_method(config.language, config.loss, "language")
     check_model(config)
+    check_options(config.model, compute)
+    check_frozen(config)
     config = replace(config, model=resolved(config.model))
     check_parts(config.model, config.encoder)
     check_fit(config)

@@ -111,6 +111,7 @@ def _row(prepared: PreparedRun) -> dict[str, Cell]:
         "config_id": config_id(config, prepared.fingerprints),
         "model_source": model_source(config.model),
         "threads": torch.get_num_threads(),
+        "quantization": config.model.quantization,
     }
 
 

@@ -6,6 +6,7 @@ import datasets
 import numpy as np
 import pytest
 from PIL import Image
+from tests.models.encoders import small
 
 from ablate.config.schema import ModelConfig
 from ablate.models.compute import choose_compute
@@ -21,7 +22,7 @@ def shipped():
         llava="tiny:llava",
         clip="tiny:clip",
         language=None,
-        revision=None,
+        **small.AS_IS,
         scoring="answers",
         prompt="<image>\n{question}\nanswer:",
         turn="\n{question}\nanswer:",

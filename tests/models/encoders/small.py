@@ -38,6 +38,7 @@ PREFIX_TOKENS = {"clip": 1, "siglip": 0, "dinov2": 1, "vit": 1, "resnet": 0}
 WIDTHS = {"clip": 24, "siglip": 32, "dinov2": 16, "vit": 24, "resnet": 32}
 NO_TENSORS = save_tensors({})
 FP32 = Compute(torch.device("cpu"), "fp32")
+AS_IS = {"revision": None, "clip_revision": None, "attention": "sdpa", "quantization": None}
 
 _SQUARE = {"height": SIDE, "width": SIDE}
 PROCESSORS = {
@@ -120,10 +121,10 @@ def language(folder: Path, **options: object) -> ModelConfig:
     return model(language=str(folder))
 
 
-def model(**places: str) -> ModelConfig:
-    given = {"llava": None, "clip": None, "language": None, **places}
+def model(**values: str) -> ModelConfig:
+    given = {"llava": None, "clip": None, "language": None, **AS_IS, **values}
     prompt, turn = "USER: <image>\n{question} ASSISTANT:", " USER: {question} ASSISTANT:"
-    return ModelConfig("small", **given, revision=None, scoring="answers", prompt=prompt, turn=turn)
+    return ModelConfig(name="small", **given, scoring="answers", prompt=prompt, turn=turn)
 
 
 def _text() -> dict[str, int]:

@@ -23,6 +23,8 @@ Template = Annotated[str, Field(pattern=r"\{\}")]
 
 LossName = Literal["clip", "lm"]
 Scoring = Literal["letters", "answers", "generate"]
+Attention = Literal["sdpa", "eager", "flash_attention_2"]
+Quantization = Literal["4bit", "8bit"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 # What a cell of a table may be compared with.
 CellValue = bool | int | float | str

@@ -9,6 +9,7 @@ from ablate.config.schema.data import DataConfig, FewShotData
 from ablate.config.schema.encoders import EncoderConfig
 from ablate.config.schema.fields import (
     CLOSED,
+    Attention,
     Fraction,
     LossName,
     NonNegativeFloat,
@@ -17,6 +18,7 @@ from ablate.config.schema.fields import (
     PositiveFloat,
     PositiveInt,
     Precision,
+    Quantization,
     Scoring,
     Switch,
 )
@@ -35,7 +37,11 @@ class ModelConfig:
         clip: Folder or hub id of the matching `CLIPModel`, for its text tower and projections; None where the
             image encoder is not a CLIP's: nothing is then classified zero-shot.
         language: Folder or hub id of the causal language model under an `encoder`; None for that of `llava`.
-        revision: Hub revision of all of them, or None for the latest.
+        revision: Hub revision of `llava` and `language`, or None for the latest.
+        clip_revision: Hub revision of `clip`, or None for the latest.
+        attention: How the language model attends: by torch's SDPA, plainly (`eager`), or by the package flash-attn.
+        quantization: The bits that the language model's weights are held in, by bitsandbytes; it stays frozen, and
+            encoder, projector and output layer stay as they are. None for half or full precision.
         scoring: How multiple-choice questions are best put to the model; data sets take it from here.
         prompt: Conversation around a question; holds `<image>` and `{question}`. None for that of the model's chat
             template, which is filled in before a run begins.
@@ -48,6 +54,9 @@ class ModelConfig:
     clip: str | None
     language: str | None
     revision: str | None
+    clip_revision: str | None
+    attention: Attention
+    quantization: Quantization | None
     scoring: Scoring
     prompt: Annotated[str, Field(pattern=r"(?s)<image>.*\{question\}")] | None
     turn: Annotated[str, Field(pattern=r"\{question\}")] | None

@@ -14,7 +14,7 @@ from ablate.config.schema.encoders import EncoderConfig, EncoderPart
 from ablate.models.encoders.configuration import SequenceEncoderConfig
 from ablate.models.encoders.preprocessing import image_side, load_preprocessing, normalisation
 from ablate.models.encoders.sequence import build_part, hidden_states_of, part_features
-from ablate.models.files import check_folder, fingerprint, read_config
+from ablate.models.files import check_files, fingerprint, read_config
 from ablate.models.pretrained import load_config
 
 _KEYS = "encoder.parts"
@@ -129,7 +129,7 @@ def vision_config(part: EncoderPart) -> PreTrainedConfig:
         ConfigError: If there is no such model, or transformers does not know its kind.
     """
     read_config(part.source, part.revision, _KEYS)
-    check_folder(part.source)
+    check_files(part.source, part.revision, _KEYS)
     config = load_config(part.source, part.revision)
     inner: PreTrainedConfig = getattr(config, "vision_config", config)
     return inner

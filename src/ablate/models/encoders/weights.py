@@ -30,6 +30,6 @@ def load_encoder(config: EncoderConfig, built_from: SequenceEncoderConfig) -> Se
 def _load_part(part: EncoderPart) -> PreTrainedModel:
     """Load one vision model, also from inside a model of images and texts."""
     model: PreTrainedModel = load_weights(
-        VISION, part.source, part.revision, vision_config(part), torch.float32
+        VISION, part.source, part.revision, vision_config(part), torch.float32, {}
     )
     return without_pooler(model)
