@@ -10,7 +10,11 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from ablate.methods.build import build_method
-from ablate.training.trainer import Trainer
+from ablate.results.tensors import read_tensors, write_tensors
+from ablate.telemetry.cost import Stopwatch
+from ablate.telemetry.interruption import SafePoints
+from ablate.training.importance import ImportanceCache
+from ablate.training.stage import Examples, Saving, Stage, replay_stage, run_stage
 
 EPOCHS = 3
 
@@ -27,30 +31,62 @@ def trained(vlm):
     return {name: p for name, p in vlm.named_parameters() if p.requires_grad}
 
 
-@pytest.mark.parametrize("name", ["lora", "lorsu", "full"])
-@pytest.mark.parametrize("loss", ["lm", "clip"])
-@pytest.mark.parametrize("stop", [1, 2, 4])
-def test_a_training_goes_on_where_it_was_left(name, loss, stop, tiny_random_vlm):
-    other = copy.deepcopy(tiny_random_vlm)
-    config = replace(recipe(EPOCHS), schedule="cosine", warmup_fraction=0.2)
-    losses: list[float] = []
-    method, made = attached(tiny_random_vlm, name, loss)
-    Trainer(tiny_random_vlm, method, made, config, FP32, 0).train(losses.append)
+def stage_of(method, loss, seed=0) -> Stage:
+    config = replace(recipe(EPOCHS), schedule="cosine", warmup_fraction=0.2, max_gradient_norm=1.0)
 
-    parts: list[float] = []
-    method, made = attached(other, name, loss)
-    first = Trainer(other, method, made, config, FP32, 0)
-    first.train(parts.append, until=stop)
-    state = copy.deepcopy(first.state_dict())
-    assert state["step"] == stop
-    torch.manual_seed(99)
-    second = Trainer(other, method, made, config, FP32, 0)
-    second.load_state_dict(state)
-    second.train(parts.append)
-    assert parts == losses
-    assert second.step == second.total_steps == len(losses)
-    after = trained(other)
-    assert all(torch.equal(p, after[key]) for key, p in trained(tiny_random_vlm).items())
+    def examples(vlm):
+        return Examples(task(vlm, loss, seed).loss, None)
+
+    return Stage("train", method, config, examples, "", starts_from_base=False)
+
+
+def run_one(stage, vlm, folder, saved=None):
+    """Run a stage; keep its state after every step, and at the end, in files that count up."""
+
+    def save(state):
+        write_tensors(state, folder / f"state{len(list(folder.glob('state*')))}")
+
+    importance = ImportanceCache(folder, lambda _: "")
+    saving = Saving(SafePoints(None, 1), save, saved, at_end=True)
+    watch = Stopwatch(FP32.device)
+    return run_stage(stage, vlm, FP32, 0, watch, importance, lambda _: None, saving)
+
+
+CASES = [
+    *((name, "lm") for name in ("lora", "dora", "adalora", "vera", "lorsu", "lorsu-l", "spu")),
+    *((name, "lm") for name in ("full", "ewc", "layernorm")),
+    *((name, "clip") for name in ("lora", "lorsu", "ewc")),
+]
+
+
+@pytest.mark.parametrize(("name", "loss"), CASES)
+def test_a_stage_goes_on_where_it_was_left(name, loss, tiny_random_vlm, tmp_path):
+    tiny_random_vlm.requires_grad_(False)
+    first, second = tmp_path / "first", tmp_path / "second"
+
+    def fresh():
+        return build_method(method_config(name), loss), copy.deepcopy(tiny_random_vlm)
+
+    method, vlm = fresh()
+    whole = []
+    for seed, folder in enumerate((first, second)):
+        folder.mkdir()
+        whole.append(run_one(stage_of(method, loss, seed), vlm, folder))
+    assert len(list(second.iterdir())) == 2 * EPOCHS + 1
+    # Some methods remember the first stage in the second.
+    for steps in (1, 4, 6):
+        method, vlm = fresh()
+        replay_stage(stage_of(method, loss, 0), vlm, whole[0], 0)
+        saved = read_tensors(second / f"state{steps - 1}")
+        torch.manual_seed(99)
+        again = run_one(stage_of(method, loss, 1), vlm, tmp_path, saved)
+        assert again.keys() == whole[1].keys()
+        assert all(torch.equal(tensor, again[key]) for key, tensor in whole[1].items())
+    # A process that finds a stage at its end begins the next one as if it had trained it.
+    method, vlm = fresh()
+    run_one(stage_of(method, loss, 0), vlm, tmp_path, read_tensors(first / "state6"))
+    again = run_one(stage_of(method, loss, 1), vlm, tmp_path)
+    assert all(torch.equal(tensor, again[key]) for key, tensor in whole[1].items())
 
 
 @pytest.fixture

@@ -66,7 +66,11 @@ class Evaluator:
             stage_bar(label, n_items, "item") as advance,
             self._safe_points.saving(self._keep) as reached,
         ):
-            return [self._answers(task, weights_of(task), advance, reached) for task in tasks]
+            try:
+                return [self._answers(task, weights_of(task), advance, reached) for task in tasks]
+            except Exception:  # whatever it is, what is answered need not be answered again
+                self._keep()
+                raise
 
     def _answers(
         self,

@@ -1,0 +1,148 @@
+"""A run that ends in the middle of its training or evaluation goes on there, and comes to the same numbers."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.conftest import read_results
+
+from ablate.cli.run import run
+from ablate.evaluation.progress import Progress
+from ablate.training.trainer import Trainer
+
+MEASURED_ANEW = ("_seconds", "_at", "_bytes")
+
+
+@pytest.fixture(autouse=True)
+def fresh_process(monkeypatch):
+    """Hold no answers in memory that an earlier test has computed."""
+    monkeypatch.setattr("ablate.evaluation.cache._held", {})
+
+
+class Killed(BaseException):
+    """What nothing in ablate catches, as nothing catches SIGKILL."""
+
+
+@contextmanager
+def ending(place, name, number, how) -> Iterator[list[int]]:
+    """End the run at the given call of a method; yield a list with an entry for each call that came through."""
+    real, made = getattr(place, name), []
+
+    def call(self, *arguments):
+        if len(made) + 1 == number:
+            if how is Killed:
+                raise Killed
+            signal.raise_signal(how)
+        made.append(1)
+        return real(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(place, name, call)
+        yield made
+
+
+def only_run(sweep):
+    (folder,) = (sweep / "runs").iterdir()
+    return folder
+
+
+def outcome(sweep):
+    """Everything that two sweeps must have in common."""
+    table = read_results(sweep)
+    folder = only_run(sweep)
+    update = folder / "adapter.safetensors"
+    return (
+        table[[c for c in table.columns if not c.endswith(MEASURED_ANEW)]],
+        pd.read_csv(sweep / "tasks.csv"),
+        pd.read_parquet(folder / "items.parquet"),
+        load_file(update) if update.exists() else {},
+    )
+
+
+def assert_same(one, other):
+    for left, right in zip(one[:3], other[:3], strict=True):
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+    assert one[3].keys() == other[3].keys()
+    assert all(torch.equal(tensor, other[3][name]) for name, tensor in one[3].items())
+
+
+def left(sweep):
+    names = {path.name for path in only_run(sweep).iterdir()}
+    return names & {"checkpoint.safetensors", "answers.json", "training.json", "started.json"}
+
+
+SMALL = ["train.batch_size=4", "train.epochs=3", "eval.batch_size=16"]
+WORDS = ("recall", "position", "count", "neighbour", "number", "odd")
+INSTRUCTIONS = [
+    *("+ablation=freeze", "ablation.values=[lorsu]", "ablation.baseline=lorsu", "seeds=[0]"),
+    *("data.scenes=96", "train.epochs=1", "tasks.tasks.place.items=40", "eval.batch_size=16"),
+    *(f"tasks.tasks.{name}.items=20" for name in ("shape", "colour", "size", "texture", "count")),
+    *(f"tasks.tasks.words-{name}.items=20" for name in WORDS),
+]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["method=lorsu", "data.sessions=3"],
+        ["method=ewc", "data.sessions=2"],
+    ],
+    ids=" ".join,
+)
+def test_ends_inside_a_run_change_no_number(ablate_run, words):
+    with (
+        ending(Trainer, "_make_step", 0, Killed) as steps,
+        ending(Progress, "keep", 0, Killed) as batches,
+    ):
+        code, outputs = ablate_run(*words, *SMALL, "name=calm")
+    assert code == 0
+    calm = outcome(outputs / "calm")
+    rough = [*words, *SMALL, "name=rough"]
+    with ending(Trainer, "_make_step", 6, Killed) as first, pytest.raises(Killed):
+        ablate_run(*rough, "checkpoint.steps=2")
+    with ending(Trainer, "_make_step", 3, signal.SIGUSR1) as second:
+        assert ablate_run(*rough)[0] == 130
+    assert read_results(outputs / "rough")["status"].tolist() == ["interrupted"]
+    assert "checkpoint.safetensors" in left(outputs / "rough")
+    with (
+        ending(Trainer, "_make_step", 0, Killed) as third,
+        ending(Progress, "keep", 2, signal.SIGTERM) as answered,
+    ):
+        assert ablate_run(*rough)[0] == 130
+    with (
+        ending(Trainer, "_make_step", 0, Killed) as fourth,
+        ending(Progress, "keep", 0, Killed) as rest,
+    ):
+        assert ablate_run(*rough)[0] == 0
+    assert_same(outcome(outputs / "rough"), calm)
+    assert left(outputs / "rough") == set()
+    # The kill loses the step after the last save; nothing else is done twice. The base model's answers are shared.
+    assert (len(first), len(second), len(answered)) == (5, 3, 2)
+    assert sum(map(len, (first, second, third, fourth))) == len(steps) + 1
+    assert len(answered) + len(rest) == len(batches) - 3
+
+
+def test_ends_in_both_stages_of_instructions_change_no_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ablate"])
+    words = [*INSTRUCTIONS, f"output_dir={tmp_path}"]
+    with (
+        ending(Trainer, "_make_step", 0, Killed) as steps,
+        ending(Progress, "keep", 0, Killed) as batches,
+    ):
+        assert run([*words, "name=calm"]) == 0
+    with ending(Trainer, "_make_step", 2, signal.SIGTERM):
+        assert run([*words, "name=rough"]) == 130
+    with ending(Trainer, "_make_step", len(steps) - 3, Killed), pytest.raises(Killed):
+        run([*words, "name=rough", "checkpoint.steps=1"])
+    with ending(Progress, "keep", 12, Killed), pytest.raises(Killed):
+        run([*words, "name=rough", "checkpoint.steps=1"])
+    assert left(tmp_path / "rough") == {"training.json", "answers.json", "started.json"}
+    with ending(Progress, "keep", 0, Killed) as rest:
+        assert run([*words, "name=rough"]) == 0
+    assert_same(outcome(tmp_path / "rough"), outcome(tmp_path / "calm"))
+    assert len(rest) == len(batches) - 11
