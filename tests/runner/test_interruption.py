@@ -58,7 +58,7 @@ def test_kill_loses_at_most_the_run_in_flight_and_the_end_is_the_same(arguments,
     pd.testing.assert_frame_equal(numbers(sweep), numbers(tmp_path / "outputs" / "whole"))
 
 
-@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_an_interruption_leaves_its_row_at_once_and_the_next_call_goes_on(
     arguments, tmp_path, signal_
 ):

@@ -146,3 +146,76 @@ def test_ends_in_both_stages_of_instructions_change_no_number(tmp_path, monkeypa
         assert run([*words, "name=rough"]) == 0
     assert_same(outcome(tmp_path / "rough"), outcome(tmp_path / "calm"))
     assert len(rest) == len(batches) - 11
+
+
+def test_a_damaged_state_is_set_aside_in_one_line_and_training_begins_anew(
+    ablate_run, capsys, tmp_path
+):
+    with ending(Trainer, "_make_step", 3, signal.SIGTERM):
+        assert ablate_run(*SMALL, "name=rough")[0] == 130
+    sweep = tmp_path / "outputs" / "rough"
+    file = only_run(sweep) / "checkpoint.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    capsys.readouterr()
+    with ending(Trainer, "_make_step", 0, Killed) as steps:
+        assert ablate_run(*SMALL, "name=rough")[0] == 0
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if file.name in x]
+    assert "set aside in" in line
+    assert len(steps) == 24
+    assert left(sweep) == set()
+    assert len(list(sweep.glob("damaged/checkpoint.safetensors-*"))) == 1
+
+
+def test_damaged_answers_are_not_used(ablate_run):
+    with ending(Progress, "keep", 5, signal.SIGTERM):
+        assert ablate_run(*SMALL, "name=rough")[0] == 130
+    with ending(Progress, "keep", 0, Killed) as whole:
+        _, outputs = ablate_run(*SMALL, "name=calm")
+    file = only_run(outputs / "rough") / "answers.json"
+    text = file.read_text()
+    wrong = text.replace('"score": 0.0', '"score": 1.0', 1)
+    assert wrong != text
+    file.write_text(wrong)
+    with ending(Progress, "keep", 0, Killed) as again:
+        assert ablate_run(*SMALL, "name=rough")[0] == 0
+    assert len(again) == len(whole)
+    assert_same(outcome(outputs / "rough"), outcome(outputs / "calm"))
+    assert "changed since it was written" in (only_run(outputs / "rough") / "log.txt").read_text()
+
+
+def test_force_begins_anew(ablate_run):
+    with ending(Trainer, "_make_step", 3, signal.SIGTERM):
+        ablate_run(*SMALL, "name=rough")
+    with ending(Trainer, "_make_step", 0, Killed) as steps:
+        assert ablate_run(*SMALL, "name=rough", "force=true")[0] == 0
+    assert len(steps) == 24
+
+
+def test_a_full_disk_costs_the_state_and_not_the_run(ablate_run, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ablate.results.checkpoint.write_tensors", full)
+        patched.setattr("ablate.evaluation.kept.write_text", full)
+        code, outputs = ablate_run(*SMALL, "name=rough", "checkpoint.steps=1")
+    assert code == 0
+    log = (only_run(outputs / "rough") / "log.txt").read_text()
+    assert "the state of the training could not be kept: [Errno 28]" in log
+    assert "the answers so far could not be kept: [Errno 28]" in log
+
+
+def test_one_evaluation_fails_and_its_answers_stay(ablate_run, monkeypatch):
+    def broken(self, found):
+        if len(calls) == 5:
+            raise RuntimeError("no more today")
+        calls.append(1)
+        real(self, found)
+
+    real, calls = Progress.keep, []
+    with monkeypatch.context() as patched:
+        patched.setattr(Progress, "keep", broken)
+        assert ablate_run(*SMALL, "name=rough")[0] == 1
+    with ending(Progress, "keep", 0, Killed) as rest:
+        assert ablate_run(*SMALL, "name=rough")[0] == 0
+    assert len(rest) == 1
