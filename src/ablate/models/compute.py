@@ -45,6 +45,8 @@ class Compute:
 def choose_compute(device: str, precision: Precision) -> Compute:
     """Resolve `auto` and check that what was requested is available.
 
+    On a GPU it turns torch's TF32 convolutions off, which are on by default: `fp32` means float32.
+
     Args:
         device: `auto`, or a torch device such as `cuda:1`.
         precision: `auto`, or a fixed precision; `auto` is fp32 on a CPU, else bf16 where the GPU
@@ -54,6 +56,8 @@ def choose_compute(device: str, precision: Precision) -> Compute:
         ConfigError: If the device does not exist here.
     """
     chosen = _existing_device(device)
+    if chosen.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
     if precision == "auto":
         if chosen.type != "cuda":
             precision = "fp32"

@@ -167,8 +167,13 @@ class VisionLanguageModel(nn.Module):
         return resized(self.image_processor, images)
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Move uint8 pixels `[n, 3, height, width]` to the model's device and normalise them."""
-        scaled = pixels.to(self.device, torch.float32) / 255.0
+        """Move uint8 pixels `[n, 3, height, width]` to the model's device and normalise them.
+
+        To a GPU they go as bytes, a quarter of what floats would take, from page-locked memory, without waiting.
+        """
+        if self.device.type == "cuda" and not pixels.is_cuda:
+            pixels = pixels.pin_memory().to(self.device, non_blocking=True)
+        scaled = pixels.to(self.device).to(torch.float32) / 255.0
         return (scaled - self.pixel_mean) / self.pixel_std
 
     def prompt_ids(self, question: str, with_image: bool = True) -> list[int]:

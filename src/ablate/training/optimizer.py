@@ -11,7 +11,8 @@ from ablate.models.parts import part_of
 def build_optimizer(model: nn.Module, method: Method, config: TrainConfig) -> torch.optim.Optimizer:
     """Build Adam or AdamW over the parameters that require a gradient; biases and norms are never decayed.
 
-    Every group has its `scale`: what the schedule's learning rate is multiplied with.
+    Every group has its `scale`: what the schedule's learning rate is multiplied with. On a GPU a step is one kernel for
+    many parameters (`fused`); on the CPU it is torch's own loop, whose rounding the pinned numbers have.
     """
     groups: dict[tuple[bool, float], list[nn.Parameter]] = {}
     norms = {id(p) for m in model.modules() if _is_norm(m) for p in m.parameters()}
@@ -34,6 +35,7 @@ def build_optimizer(model: nn.Module, method: Method, config: TrainConfig) -> to
         ],
         lr=config.learning_rate,
         betas=config.betas,
+        fused=all(parameter.is_cuda for group in groups.values() for parameter in group) or None,
     )
 
 

@@ -144,7 +144,9 @@ def _attach(
     method = stage.method
     gradients: Mapping[str, Tensor] = {}
     if parameters := method.importance_parameters(vlm):
-        with watch.stage("importance"):
+        # What does not fit without recomputation in training does not fit here either.
+        recomputed = _checkpointing(vlm, stage.train.gradient_checkpointing)
+        with watch.stage("importance"), recomputed:
 
             def measure() -> dict[str, Tensor]:
                 return mean_gradients_of(parameters, vlm, loss, stage.train, compute, seed)
@@ -263,8 +265,11 @@ def _fill(vlm: VisionLanguageModel, saved: Mapping[str, Tensor]) -> None:
 @contextmanager
 def _checkpointing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
     """Recompute activations in the backward pass, where wanted."""
-    if wanted:
-        vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
-    yield
-    if wanted:
+    if not wanted:
+        yield
+        return
+    vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
+    try:
+        yield
+    finally:
         vlm.llava.gradient_checkpointing_disable()

@@ -4,6 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 from tests.conftest import build_tiny_random_vlm, in_float64
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.llama.modeling_llama import eager_attention_forward
 
 from ablate.data.multiple_choice import letters_question
 from ablate.data.types import MultipleChoiceItem
@@ -282,3 +284,36 @@ def test_an_evaluation_goes_on_with_the_same_bits(scoring, batch_size, pixels, i
         # Images encoded in other company would round differently, if not in this small model.
         assert set(again) <= set(encoded)
     assert call(len(items)) == ({}, [])
+
+
+def test_a_mask_of_its_own_is_never_given_to_flash_attention(
+    tiny_random_vlm, pixels, items, monkeypatch
+):
+    """It would take it for one of padding; the second pass over options has such a mask."""
+    config = tiny_random_vlm.llava.model.language_model.config
+    usual = answered(tiny_random_vlm, pixels.__getitem__, items, "answers", 7, 1)
+    # Flash attention itself needs a GPU: plain attention under its name stands for it where the mask is of padding.
+    seen = []
+
+    def flash(module, query, key, value, attention_mask, **options):
+        seen.append(None if attention_mask is None else attention_mask.dim())
+        return eager_attention_forward(
+            module, query, key, value, causal(query, attention_mask), **options
+        )
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._global_mapping, "flash_attention_2", flash)
+    config._attn_implementation = "flash_attention_2"
+    found = answered(tiny_random_vlm, pixels.__getitem__, items, "answers", 7, 1)
+    assert config._attn_implementation == "flash_attention_2"
+    assert set(seen) <= {None, 2}
+    for one, other in zip(found, usual, strict=True):
+        assert one.scores == pytest.approx(other.scores, rel=1e-5, abs=1e-5)
+
+
+def causal(query, padding):
+    """The additive mask that flash attention has built in, with the padding that it is told of."""
+    n = query.shape[2]
+    visible = torch.ones(n, n, dtype=torch.bool).tril()[None, None]
+    if padding is not None:
+        visible = visible & padding.bool()[:, None, None]
+    return torch.zeros_like(visible, dtype=query.dtype).masked_fill(~visible, -1e9)

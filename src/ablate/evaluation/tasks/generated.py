@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from torch import Tensor
+
 from ablate.config.errors import ConfigError
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
@@ -12,6 +14,7 @@ from ablate.data.tables.rows import check_items, drawn, read_task_rows
 from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import Metric, Task, fingerprint_of
 from ablate.evaluation.verbs.generation import generate_answers
+from ablate.evaluation.verbs.pixels import Ahead
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.items import ItemResult
 
@@ -21,6 +24,7 @@ _CLUSTER_CHARACTERS = 16
 
 Config = TypeVar("Config", OpenTask, YesNoTask, BoxTask)
 Answer = TypeVar("Answer")
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -89,28 +93,34 @@ class GeneratedTask(Task, Generic[Config, Answer]):
 
     def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:
         """Decode the images of a batch, generate its answers, and so on in the table's order."""
-        for start in range(progress.n, self.n, config.batch_size):
-            batch = self._chosen[start : start + config.batch_size]
+        starts = range(progress.n, self.n, config.batch_size)
+        batches = [self._chosen[start : start + config.batch_size] for start in starts]
+
+        def decode(batch: list[Item[Answer]]) -> tuple[dict[str | int, int], list[Size], Tensor]:
             # Questions about one image stand side by side in a table: it is decoded once.
             rows = {self._rows.image_key(item.row): item.row for item in batch}
-            positions = {image: position for position, image in enumerate(rows)}
             images = [self._rows.image(row) for row in rows.values()]
-            pixels = vlm.resize(images)
-            questions = [
-                (
-                    self._config.prompt.replace("{question}", item.question),
-                    positions[self._rows.image_key(item.row)],
+            positions = {image: position for position, image in enumerate(rows)}
+            return positions, [image.size for image in images], vlm.resize(images)
+
+        with Ahead(decode, batches) as decoded:
+            for start, batch in zip(starts, batches, strict=True):
+                positions, sizes, pixels = decoded(batch)
+                questions = [
+                    (
+                        self._config.prompt.replace("{question}", item.question),
+                        positions[self._rows.image_key(item.row)],
+                    )
+                    for item in batch
+                ]
+                texts = generate_answers(
+                    vlm, pixels.__getitem__, questions, self._config.max_new_tokens
                 )
-                for item in batch
-            ]
-            texts = generate_answers(
-                vlm, pixels.__getitem__, questions, self._config.max_new_tokens
-            )
-            results = [
-                self.scored(item, text, images[position].size)
-                for item, text, (_, position) in zip(batch, texts, questions, strict=True)
-            ]
-            progress.keep({self.metrics[0].name: dict(enumerate(results, start))})
+                results = [
+                    self.scored(item, text, sizes[position])
+                    for item, text, (_, position) in zip(batch, texts, questions, strict=True)
+                ]
+                progress.keep({self.metrics[0].name: dict(enumerate(results, start))})
 
     @abstractmethod
     def _items(self, row: int, id_: str) -> Iterator[Item[Answer]]:

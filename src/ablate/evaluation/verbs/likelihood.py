@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedConfig
 
 from ablate.evaluation.verbs.prompts import PromptBatch
 from ablate.models.vlm import VisionLanguageModel
@@ -120,19 +121,33 @@ def _later_tokens(
     visible = torch.cat([prompts, before], dim=2)[:, None]
     dtype = batch.embeddings.dtype
     mask = torch.zeros(visible.shape, dtype=dtype, device=vlm.device)
-    hidden = vlm.llava.model.language_model(
-        input_ids=spread([token for index in chosen for token in flat[index][1][:-1]], 0),
-        attention_mask=mask.masked_fill(~visible, torch.finfo(dtype).min),
-        position_ids=batch.lengths[:, None] + steps,
-        past_key_values=_own(cache),
-        use_cache=True,
-    ).last_hidden_state
+    with _own_mask(vlm):
+        hidden = vlm.llava.model.language_model(
+            input_ids=spread([token for index in chosen for token in flat[index][1][:-1]], 0),
+            attention_mask=mask.masked_fill(~visible, torch.finfo(dtype).min),
+            position_ids=batch.lengths[:, None] + steps,
+            past_key_values=_own(cache),
+            use_cache=True,
+        ).last_hidden_state
     targets = [token for index in chosen for token in flat[index][1][1:]]
     of_targets = _log_probabilities(vlm, hidden[at]).gather(
         1, torch.tensor(targets, device=vlm.device)[:, None]
     )[:, 0]
     sums = torch.zeros(len(flat), device=vlm.device)
     return sums.index_add(0, torch.tensor(owners, device=vlm.device), of_targets)
+
+
+@contextmanager
+def _own_mask(vlm: VisionLanguageModel) -> Iterator[None]:
+    """Attend by torch's SDPA for the length of the block: flash attention knows no mask but that of padding."""
+    config = cast("PreTrainedConfig", vlm.llava.model.language_model.config)
+    usual = config._attn_implementation
+    if usual == "flash_attention_2":
+        config._attn_implementation = "sdpa"
+    try:
+        yield
+    finally:
+        config._attn_implementation = usual
 
 
 def _own(cache: DynamicCache) -> DynamicCache:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,8 +13,14 @@ from ablate.data.types import MultipleChoiceItem
 from ablate.evaluation.verbs.generation import generate
 from ablate.evaluation.verbs.inference import inference
 from ablate.evaluation.verbs.likelihood import log_likelihoods
-from ablate.evaluation.verbs.pixels import ReadPixels
-from ablate.evaluation.verbs.prompts import ImageTokens, OnPooled, Prompt, embed
+from ablate.evaluation.verbs.pixels import Ahead, ReadPixels
+from ablate.evaluation.verbs.prompts import (
+    ImageTokens,
+    OnPooled,
+    Prompt,
+    embed,
+    images_read,
+)
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.items import ItemResult
 
@@ -65,14 +72,17 @@ def answer_items(
             the answers to the others are the same, bit for bit.
         on_pooled: Called with the rows of every pass of the image encoder and its pooled output.
     """
-    with inference(vlm):
+    with inference(vlm), ExitStack() as stack:
         prompts = encode_prompts(vlm, items, scoring)
         continuations = _Continuations(vlm)
-        image_tokens = ImageTokens(vlm, read, on_pooled)
         order = _order(prompts)
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         n_done = -(-n_answered // batch_size)
-        for chosen in batches[_first_encoded(batches, n_done, prompts) : n_done]:
+        first = _first_encoded(batches, n_done, prompts)
+        planned = images_read([prompts[index] for index in chosen] for chosen in batches[first:])
+        ahead = None if read is None else stack.enter_context(Ahead(read, planned))
+        image_tokens = ImageTokens(vlm, ahead, on_pooled)
+        for chosen in batches[first:n_done]:
             embed(vlm, [prompts[index] for index in chosen], image_tokens)
         for chosen in batches[n_done:]:
             batch = embed(vlm, [prompts[index] for index in chosen], image_tokens)

@@ -1,6 +1,6 @@
 """Prompts as a batch of embeddings that the language model can read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -84,6 +84,19 @@ class ImageTokens:
             held.update(zip(missing, encoded.tokens, strict=True))
         self._held = held
         return torch.cat([held[image] for image in images])
+
+
+def images_read(batches: Iterable[Sequence[Prompt]]) -> list[Sequence[int]]:
+    """List the images that `ImageTokens` reads for each batch in turn: those of a batch that the last had not."""
+    reads: list[Sequence[int]] = []
+    held: set[int] = set()
+    for batch in batches:
+        images = [prompt.image for prompt in batch if prompt.image is not None]
+        missing = [image for image in dict.fromkeys(images) if image not in held]
+        held = set(images) or held
+        if missing:
+            reads.append(missing)
+    return reads
 
 
 def embed(
