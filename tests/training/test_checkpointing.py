@@ -9,8 +9,9 @@ from tests.methods.sessions import FP32, method_config, recipe, task
 
 from ablate.methods.build import build_method
 from ablate.telemetry.cost import Stopwatch
+from ablate.telemetry.interruption import SafePoints
 from ablate.training.importance import ImportanceCache
-from ablate.training.stage import Examples, Stage, run_stage
+from ablate.training.stage import Examples, Saving, Stage, run_stage
 
 STEPS, BATCHES_OF_IMPORTANCE = 4, 2
 
@@ -30,7 +31,9 @@ def update_of(vlm, name, loss, checkpointing):
         starts_from_base=False,
     )
     cache = ImportanceCache(None, lambda _names: "")  # a stage on a trained model has none
-    update = run_stage(stage, vlm, FP32, 0, Stopwatch(FP32.device), cache, lambda _table: None)
+    unsaved = Saving(SafePoints(None, None), lambda _state: None, None, at_end=False)
+    watch = Stopwatch(FP32.device)
+    update = run_stage(stage, vlm, FP32, 0, watch, cache, lambda _table: None, unsaved)
     assert not vlm.llava.is_gradient_checkpointing
     return update, len(passes)
 
