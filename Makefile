@@ -6,12 +6,13 @@ PYTHON ?= $(shell for python in $(PYTHONS); do $$python -c '$(FITS)' 2>/dev/null
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/ready
+CLUSTERS_READY = $(VENV)/clusters-ready
 
 # Waiting threads sleep instead of spinning, as in the command itself: a busy core would slow the tests down tenfold.
 export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
-.PHONY: help rank smoke test numerical numerical-avx2 numerical-plain lint format types check tiny
+.PHONY: help rank smoke test numerical numerical-avx2 numerical-plain clusters lint format types check tiny
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +45,14 @@ numerical-plain: export ONEDNN_MAX_CPU_ISA = SSE41
 numerical-avx2 numerical-plain:
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m numerical
 
+$(CLUSTERS_READY): $(READY)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray,slurm]'
+	touch $(CLUSTERS_READY)
+
+# Debian and Ubuntu have Slurm: apt-get install slurm-wlm munge.
+clusters: $(CLUSTERS_READY)  ## run the tests that need Slurm's daemons or Ray
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m cluster
+
 lint: $(READY)  ## check style, docstrings and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,7 +64,7 @@ format: $(READY)  ## format the code
 types: $(READY)  ## check types strictly
 	$(BIN)/mypy
 
-check: lint types test numerical smoke  ## everything that CI runs
+check: lint types test numerical clusters smoke  ## everything that CI runs
 
 tiny: $(READY)  ## build the shipped tiny model again from its seed
 	$(BIN)/python scripts/build_tiny.py

@@ -13,6 +13,7 @@ LAYERS = (
     "cli",
     "plans",
     "sweep",
+    "clusters",
     "runner",
     "recipes",
     "training",

@@ -13,6 +13,11 @@ CALLBACK = "x: {_target_: os.makedirs, name: made}\n"
 HANDLER = "version: 1\nhandlers: {f: {class: logging.FileHandler, filename: made}}\n"
 GLOBAL = "# @package _global_\n"
 
+SLURM = (
+    "kind: slurm, account: null, qos: null, constraint: null, minutes: 1, memory_gb: 1, gpus: 1, cpus: 1, "
+    "at_once: 1, warning_seconds: 1, requeues: 0, partition: "
+)
+
 # Files, the words that pull them in, and what is said.
 WAYS_IN = {
     "callback": (
@@ -92,6 +97,16 @@ WAYS_IN = {
         {"hydra/launcher/y.yaml": 'partition: "a\\ntouch made"\n'},
         ["hydra/launcher=y"],
         "one number, switch or line of text",
+    ),
+    "line of a cluster's script, by cluster": (
+        {"ablation/x.yaml": f'{GLOBAL}cluster: {{{SLURM}"a\\ntouch made"}}\n'},
+        ["+ablation=x"],
+        "cluster.partition is 'a\\ntouch made'; allowed",
+    ),
+    "environment in a cluster's script": (
+        {"ablation/x.yaml": f"{GLOBAL}cluster: {{{SLURM}'${{oc.env:HOME}}'}}\n"},
+        ["+ablation=x"],
+        "cluster.partition takes its value from the environment",
     ),
     "target by resolver": (
         {

@@ -57,6 +57,7 @@ def checked_arguments(arguments: Sequence[str]) -> list[str]:
     overrides = OverridesParser.create().parse_overrides(words)
     _check_twice(overrides)
     _check_hydra(overrides)
+    _check_one_launcher(overrides)
     own = [Path(given.config_dir)] if given.config_dir else []
     said = [_without_choice(o, own) if o.value() is None else str(o.input_line) for o in overrides]
     return [*_without(arguments, words), *filter(None, said)]
@@ -132,6 +133,16 @@ def _check_hydra(overrides: list[Override]) -> None:
             for place in places if isinstance(places, list) else []:
                 if isinstance(place, str) and not place.startswith("pkg://"):
                     _check_folder("hydra.searchpath", place.removeprefix("file://"))
+
+
+def _check_one_launcher(overrides: list[Override]) -> None:
+    """Refuse a cluster beside a launcher: each says which launcher makes the runs."""
+    given = {override.key_or_group: override for override in overrides}
+    cluster, launcher = given.get("cluster"), given.get("hydra/launcher")
+    if cluster is not None and launcher is not None and cluster.value() != "none":
+        raise ConfigError(
+            f"{cluster.input_line} and {launcher.input_line} both choose a launcher. Fix: give one of them."
+        )
 
 
 def _without_choice(override: Override, own: list[Path]) -> str:

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablate.cli.arguments import UnknownFlagError
 from ablate.config.errors import ConfigError, nearest, unknown
-from ablate.config.folder import config_folder
+from ablate.config.folder import config_folder, group_files
 from ablate.config.reading import flat_keys, nearest_key
 
 _NOT_A_KEY = re.compile(
@@ -23,12 +23,13 @@ _EXISTS = re.compile(r"An item is already at '([^']+)'")
 _NO_SUCH_CHOICE = re.compile(r"Could not find '(?:.*:)?([^']+)/([^'/]+)'")
 _NO_SUCH_FILE = re.compile(r"Could not (?:find|load) '([^']+)'")
 _NOT_IN_DEFAULTS = re.compile(r"Could not override '([^']+)'\. No match in the defaults list")
+_MISSING = object()
 # Packages of launchers that Hydra does not include, by the first word of the launcher's name.
 _LAUNCHER_PACKAGES = {
     "joblib": "hydra-joblib-launcher",
     "ray": "hydra-ray-launcher",
     "rq": "hydra-rq-launcher",
-    "submitit": "hydra-submitit-launcher",
+    "submitit": "'ablate-vlm[slurm]'",
 }
 
 
@@ -110,6 +111,9 @@ def _unknown_key(given: str, arguments: list[str]) -> str:
     keys = flat_keys(known)
     parent, _, last = given.rpartition(".")
     siblings = [key for key in keys if key.rpartition(".")[0] == parent]
+    for choice, file in group_files(parent, [config_folder()]).items():
+        if OmegaConf.select(OmegaConf.load(file), given, default=_MISSING) is not _MISSING:
+            return f"{given} is a key of {parent}={choice}. Fix: add {parent}={choice}."
     # Only a mapping of names that the user chooses is ever empty.
     if parent and OmegaConf.select(OmegaConf.create(known), parent) == {}:
         return f"{parent} has no entry '{last}'. Fix: write +{given}=... to add one."

@@ -1,8 +1,9 @@
 """The config boundary: from a composed Hydra configuration to typed dataclasses, or one clear line."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -12,12 +13,17 @@ from pydantic_core import ErrorDetails
 from ablate.config.environment import check_environment
 from ablate.config.errors import ConfigError, nearest
 from ablate.config.rules import check_rules
-from ablate.config.schema import RunConfig
+from ablate.config.schema import RunConfig, SweepConfig
 from ablate.config.schema.method import NAMED, TUNER
 
-_ADAPTER = TypeAdapter(RunConfig)
+_RUN = TypeAdapter(RunConfig)
+_SWEEP = TypeAdapter(SweepConfig)
+# What says where and by whom runs are made is no part of a run.
+_NO_RUN = ("hydra", "cluster")
+_NO_RUN_WORD = re.compile(rf"[+~]*(?:{'|'.join(_NO_RUN)})(?:[./=@]|$)")
 _UNION_NAMES = ("bool", "int", "float", "str", "list", NAMED, TUNER)
 _TAG_KEYS = ("name", "kind", "source")
+_Typed = TypeVar("_Typed")
 _WORDS = {
     "too_short": "at least one item",
     "int_type": "a whole number",
@@ -36,13 +42,25 @@ def read_run_config(config: DictConfig) -> RunConfig:
         ConfigError: If anything is missing, unknown, of the wrong type or out of range; one line
         names all of it.
     """
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    check_environment(own)
-    try:
-        values = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise ConfigError(_missing_value(error)) from error
-    return _validated(values, own)
+    own = run_part(config)
+    run = _validated(_RUN, _resolved(own), own)
+    check_rules(run)
+    return run
+
+
+def read_sweep_config(config: DictConfig) -> SweepConfig:
+    """Check what a composed configuration says about a sweep as a whole, and return it typed.
+
+    Raises:
+        ConfigError: As `read_run_config`.
+    """
+    own = OmegaConf.masked_copy(config, ["cluster"])
+    return _validated(_SWEEP, _resolved(own), own)
+
+
+def run_part(config: DictConfig) -> DictConfig:
+    """Return what a composed configuration says about one run, its interpolations as they are."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in _NO_RUN])
 
 
 def read_plain(values: object) -> RunConfig:
@@ -51,13 +69,23 @@ def read_plain(values: object) -> RunConfig:
     Raises:
         ConfigError: If it is not a run of this version.
     """
-    return _validated(values, OmegaConf.create({}))
+    run = _validated(_RUN, values, OmegaConf.create({}))
+    check_rules(run)
+    return run
 
 
-def _validated(values: object, own: DictConfig) -> RunConfig:
+def _resolved(own: DictConfig) -> object:
+    check_environment(own)
+    try:
+        return OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_missing_value(error)) from error
+
+
+def _validated(adapter: TypeAdapter[_Typed], values: object, own: DictConfig) -> _Typed:
     """Build the typed configuration; `own` is the same with its interpolations."""
     try:
-        run = _ADAPTER.validate_python(values)
+        return adapter.validate_python(values)
     except ValidationError as error:
         given = {
             str(key): value for key, value in (values if isinstance(values, dict) else {}).items()
@@ -66,13 +94,16 @@ def _validated(values: object, own: DictConfig) -> RunConfig:
         own_faults = [detail for detail in details if not _follows(detail, own)]
         lines = [_explain(detail, given) for detail in own_faults or details]
         raise ConfigError(" ".join(dict.fromkeys(lines))) from error
-    check_rules(run)
-    return run
+
+
+def run_words(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the words that a configuration was composed from that say something about its run."""
+    return tuple(word for word in overrides if not _NO_RUN_WORD.match(word))
 
 
 def to_plain(run: RunConfig) -> dict[str, Any]:
     """Return the configuration as plain dictionaries and lists, ready for YAML or JSON."""
-    plain: dict[str, Any] = _ADAPTER.dump_python(run, mode="json")
+    plain: dict[str, Any] = _RUN.dump_python(run, mode="json")
     return plain
 
 

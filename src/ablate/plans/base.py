@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ablate.config.errors import ConfigError
 from ablate.config.folder import config_folder, group_files
+from ablate.config.reading import run_part
 from ablate.config.user_files import guard_config_files
 from ablate.config.yaml_file import parse, read_text
 from ablate.plans.vocabulary import REAL, TINY, Topic, vocabulary
@@ -21,7 +22,7 @@ from ablate.sweep.expansion import quoted
 
 # A comma between two words, not one inside a value such as [0,1].
 _NEXT_WORD = re.compile(r",(?=[\w@./~+]+=)")
-_NOT_HERE = ("ablation", "hydra")
+_NOT_HERE = ("ablation", "cluster", "hydra")
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,7 @@ def compose_words(words: Sequence[str], folder: Path | None) -> Composed:
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("config", overrides=[*search, *words], return_hydra_config=True)
     choices = {str(group): choice for group, choice in config.hydra.runtime.choices.items()}
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return Composed(own, choices)
+    return Composed(run_part(config), choices)
 
 
 @lru_cache

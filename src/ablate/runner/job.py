@@ -14,7 +14,7 @@ from ablate.config.reading import read_run_config, to_plain
 from ablate.models.compute import Compute, choose_compute
 from ablate.results.checkpoint import Checkpoint, read_checkpoint
 from ablate.results.effect import check_effect, outcome_digest
-from ablate.results.record import RunRecord
+from ablate.results.record import RunRecord, Status
 from ablate.results.tables import rebuild
 from ablate.results.training import FinishedTraining, kept_training, now
 from ablate.runner.done import is_done, set_damage_aside
@@ -24,6 +24,7 @@ from ablate.runner.record import failure, new_record
 from ablate.runner.run import measure
 from ablate.telemetry.cost import Stopwatch, peak_memory_bytes, reset_peak_memory
 from ablate.telemetry.interruption import RunInterruptedError
+from ablate.telemetry.place import place
 from ablate.telemetry.progress import say
 
 log = logging.getLogger(__name__)
@@ -50,22 +51,21 @@ def run_job(composed: DictConfig) -> str:
         ConfigError: If the configuration is wrong.
     """
     prepared = prepare(read_run_config(composed), HydraConfig.get().overrides.task)
-    return make_run(prepared, wait=False)
+    return make_run(prepared)
 
 
-def make_run(prepared: PreparedRun, wait: bool) -> str:
+def make_run(prepared: PreparedRun) -> str:
     """Make a prepared run and rebuild the tables of its sweep.
 
-    Args:
-        prepared: The run.
-        wait: Wait for another process that is making this run, rather than return `busy`.
+    Returns:
+        The run's status, or `busy` if another process owns it.
 
     Raises:
         RunNotRecordedError: If not even its failure can be written.
     """
     if line := set_damage_aside(prepared):
         say(line)
-    with prepared.folder.owned(wait, _PATIENCE_SECONDS) as owned:
+    with prepared.folder.owned(wait=False, patience_seconds=_PATIENCE_SECONDS) as owned:
         if not owned:
             return BUSY
         if is_done(prepared):
@@ -76,13 +76,26 @@ def make_run(prepared: PreparedRun, wait: bool) -> str:
             rebuild(prepared.folder.sweep_path)
 
 
-def record_lost(prepared: PreparedRun, reason: str) -> None:
-    """Leave a row for a run that a launcher lost before it had one; none if another process is at it."""
-    with prepared.folder.owned(wait=False) as owned:
-        if owned:
-            record = new_record(prepared)
-            record.row |= {"status": "failed", "error": reason, "finished_at": now()}
-            prepared.folder.finish(record, None)
+def record_lost(
+    prepared: PreparedRun, began: RunRecord | None, status: Status, reason: str
+) -> None:
+    """Leave the row of a run whose job ended without one; none if another process is at it.
+
+    Args:
+        prepared: The run.
+        began: What the run left when it began; None if it did not.
+        status: How it ended.
+        reason: Why; it is in the run's log, too.
+    """
+    with prepared.folder.owned(wait=False, patience_seconds=_PATIENCE_SECONDS) as owned:
+        if not owned:
+            return
+        record = began or new_record(prepared)
+        record.row |= {"status": status, "error": reason, "finished_at": now()}
+        with _logged(prepared.folder.log_path):
+            log.error(reason)
+        prepared.folder.finish(record, None)
+    rebuild(prepared.folder.sweep_path)
 
 
 def _recorded(prepared: PreparedRun) -> RunRecord:
@@ -100,6 +113,7 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
         )
     reset_peak_memory(compute.device)
     with _logged(folder.log_path):
+        log.info("made %s", place())
         try:
             ended, items = _measured(prepared, record, compute, watch, earlier)
             _finish(prepared, ended, items, compute, watch, earlier)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ablate.config.errors import ConfigError
+from ablate.config.reading import run_words
 from ablate.config.schema import FewShotData, InstructionDataConfig, RunConfig
 from ablate.evaluation.task import Task
 from ablate.evaluation.tasks.classification import ClassificationTask
@@ -76,7 +77,7 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
 
     Args:
         config: The run.
-        overrides: The words that it was composed from.
+        overrides: The words that it was composed from; those that say where it is made are not recorded.
 
     Returns:
         The run.
@@ -115,7 +116,7 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
             contents[f"controls.{name}"] = _once(load_data, control, False).fingerprint
     prints = fingerprints(config, contents, suite)
     folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, prints))
-    return PreparedRun(config, data, (*own, *suite), folder, prints, tuple(overrides))
+    return PreparedRun(config, data, (*own, *suite), folder, prints, run_words(overrides))
 
 
 def _classification(

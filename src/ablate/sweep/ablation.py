@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from ablate.config.errors import ConfigError, nearest
-from ablate.config.reading import flat_keys, nearest_key
+from ablate.config.reading import flat_keys, nearest_key, run_part
 from ablate.results.columns import METRICS
 from ablate.results.record import same_value
 
@@ -13,6 +13,7 @@ from ablate.results.record import same_value
 _NO_AXES = (
     "ablation",
     "checkpoint",
+    "cluster",
     "device",
     "fail_fast",
     "force",
@@ -62,7 +63,7 @@ def _check_key(config: DictConfig, key: object) -> None:
             f"ablation.key is '{key}', which gives no values to compare. "
             "Fix: vary a key of the method, the data or the recipe; seeds=[0,1,2] makes runs of several seeds."
         )
-    known = flat_keys(_plain(config))
+    known = flat_keys(_plain(run_part(config)))
     if key not in known:
         match = nearest_key(str(key), known)
         hint = f" Did you mean '{match}'?" if match else ""
@@ -101,4 +102,4 @@ def _check_values(values: object, baseline: object) -> None:
 def _plain(config: DictConfig) -> dict[str, object]:
     values = OmegaConf.to_container(config, resolve=False)
     assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items() if key != "hydra"}
+    return {str(key): value for key, value in values.items()}

@@ -1,26 +1,21 @@
 """Prepared runs through a launcher, with a bar, a line for each, and a table at the end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
-
-from ablate.config.errors import ConfigError
+from ablate.clusters.launcher import AnyLauncher
 from ablate.config.text import printable
 from ablate.models.remembered import store
 from ablate.report.publish import about, summarise
 from ablate.report.tables.show import show
 from ablate.results.cache import tidy
 from ablate.results.console import cost_line, outcome_line
-from ablate.results.record import RunRecord
 from ablate.results.repair import repair
 from ablate.results.tables import rebuild
 from ablate.runner.done import is_done, set_damage_aside, update_record
-from ablate.runner.job import BUSY, make_run, record_lost
-from ablate.runner.prepare import PreparedRun
+from ablate.runner.job import BUSY
+from ablate.sweep.launch import Job, is_incremental, outcomes
 from ablate.sweep.live import LiveSweep
 from ablate.telemetry.progress import say
 
@@ -32,20 +27,7 @@ class RunsFailedError(RuntimeError):
     """At least one run failed; the others are done and recorded."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A run and what a launcher composes it from.
-
-    Attributes:
-        overrides: Hydra overrides.
-        run: The run.
-    """
-
-    overrides: tuple[str, ...]
-    run: PreparedRun
-
-
-def execute(jobs: Sequence[Job], launcher: Launcher) -> None:
+def execute(jobs: Sequence[Job], launcher: AnyLauncher) -> None:
     """Make every run that is not done, then show each sweep's table.
 
     Raises:
@@ -95,35 +77,39 @@ def _announce(folder: Path, jobs: Sequence[Job], waiting: Sequence[Job]) -> None
     say(f"{folder.name}: {len(requested)} runs{done}, {len(missing)} to run -> {folder}")
 
 
-def _launch(jobs: Sequence[Job], launcher: Launcher, label: str) -> None:
-    """Make the runs: one by one in this process, where they are prepared already, or all at once by a launcher."""
-    is_local = isinstance(launcher, BasicLauncher)
-    chunks = [[job] for job in jobs] if is_local else [list(jobs)]
-    busy: list[Job] = []
+def _launch(jobs: Sequence[Job], launcher: AnyLauncher, label: str) -> None:
+    """Make the runs; those in use by another process are waited for, and made if they are not done then."""
     errors: list[str | None] = []
-    n_begun = 0
     with LiveSweep.of(label, [job.run for job in jobs]) as live:
-        for chunk in chunks:
-            statuses = [_made_here(chunk[0])] if is_local else _launched(chunk, launcher)
-            n_begun += len(chunk)
-            for job, status in zip(chunk, statuses, strict=True):
-                if status == BUSY:
-                    busy.append(job)
-                    continue
-                say(outcome_line(job.run.folder))
-                live.ended(job.run)
-                errors.append(_error_of(job))
-            _warn_of_common_failure(errors, len(jobs))
-            if errors and errors[-1] is not None and jobs[0].run.config.fail_fast:
-                say(
-                    f"fail_fast: stopped after a failed run; {len(jobs) - n_begun} runs did not begin"
-                )
-                return
-        for job in busy:
-            say(f"{job.run.folder.run_id}: in use by another process; waiting")
-            make_run(job.run, wait=True)
-            say(outcome_line(job.run.folder))
-            live.ended(job.run)
+        left = list(jobs)
+        while left:
+            busy: list[Job] = []
+            with closing(outcomes(left, launcher)) as ended:
+                for job, status in ended:
+                    if status == BUSY:
+                        busy.append(job)
+                        continue
+                    say(outcome_line(job.run.folder))
+                    live.ended(job.run)
+                    errors.append(_error_of(job))
+                    if not is_incremental(launcher):
+                        continue
+                    _warn_of_common_failure(errors, len(jobs))
+                    if errors[-1] is not None and job.run.config.fail_fast:
+                        say(
+                            f"fail_fast: stopped after a failed run; {len(jobs) - len(errors)} runs did not begin"
+                        )
+                        return
+            left = []
+            for job in busy:
+                say(f"{job.run.folder.run_id}: in use by another process; waiting")
+                with job.run.folder.owned(wait=True):
+                    pass
+                if is_done(job.run):
+                    say(outcome_line(job.run.folder))
+                    live.ended(job.run)
+                else:
+                    left.append(job)
 
 
 def _warn_of_common_failure(errors: Sequence[str | None], n_jobs: int) -> None:
@@ -141,65 +127,6 @@ def _error_of(job: Job) -> str | None:
     if record is None:
         return "no result"
     return None if record.status == "ok" else printable(str(record.row.get("error")))
-
-
-def _made_here(job: Job) -> str:
-    """Make a run in this process and return how it ended; what could not be recorded gets a row that says so."""
-    before = job.run.folder.read()
-    try:
-        return make_run(job.run, wait=False)
-    except ConfigError:
-        raise
-    except Exception as error:  # whatever a run raises, the others are made
-        return _died(job, before, error)
-
-
-def _launched(jobs: Sequence[Job], launcher: Launcher) -> list[str]:
-    """Launch jobs and return how each ended; a run that a launcher lost gets a row that says so.
-
-    A cluster launcher raises when it loses one job, and does not report the others: their folders do.
-    """
-    before = {job.run.folder.path: job.run.folder.read() for job in jobs}
-    try:
-        returns = launcher.launch([list(job.overrides) for job in jobs], 0)
-    except ConfigError:
-        raise
-    except Exception as error:  # whatever a launcher raises, the other runs are kept
-        reason = f"the launcher failed: {type(error).__name__}: {error}"
-        say(printable(reason))
-        return [_lost(job, before[job.run.folder.path], reason) for job in jobs]
-    return [
-        _status(result, job, before[job.run.folder.path])
-        for result, job in zip(returns, jobs, strict=True)
-    ]
-
-
-def _status(result: JobReturn, job: Job, before: RunRecord | None) -> str:
-    """Return what a job said; for a job that died without a result, what its folder says."""
-    if result.status == JobStatus.COMPLETED:
-        return str(result.return_value)
-    error = result._return_value
-    if isinstance(error, ConfigError):
-        raise error
-    return _died(job, before, error)
-
-
-def _died(job: Job, before: RunRecord | None, error: Exception) -> str:
-    reason = f"the job died: {type(error).__name__}: {error}"
-    say(printable(f"{job.run.folder.run_id}: {reason}"))
-    return _lost(job, before, reason)
-
-
-def _lost(job: Job, before: RunRecord | None, reason: str) -> str:
-    """Return how a run ended whose job returned no status; if it left no new outcome, its row says why."""
-    now = job.run.folder.read()
-    if now is not None and now != before:
-        return now.status
-    try:
-        record_lost(job.run, reason)
-    except OSError as error:
-        say(f"{job.run.folder.run_id}: this could not be recorded: {error}")
-    return "failed"
 
 
 def _show(folders: Sequence[Path], jobs: Sequence[Job]) -> int:

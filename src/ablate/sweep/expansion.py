@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ablate.config.environment import check_environment
 from ablate.config.errors import ConfigError
-from ablate.config.reading import read_run_config
+from ablate.config.reading import read_run_config, run_part
 from ablate.config.schema import AxisValue, RunConfig
 from ablate.config.schema.tasks import LmEvalTask
 from ablate.sweep.ablation import check_ablation
@@ -77,7 +77,7 @@ def _check_sweeps(overrides: list[Override]) -> None:
 def _expand_ablation(overrides: list[str], compose: Compose) -> list[RunSpec]:
     """Expand the ablation of one combination, if it has one, and its seeds."""
     config = compose(overrides)
-    check_environment(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+    check_environment(run_part(config))
     varied: list[list[str]] = [[]]
     chosen = [word for word in overrides if re.match(r"\+*ablation=", word)]
     if config.get("ablation") is not None:

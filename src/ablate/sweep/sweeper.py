@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from ablate.sweep.cluster import check_cluster, chosen_launcher
 from ablate.sweep.expansion import expand
 
 if TYPE_CHECKING:
@@ -25,12 +25,18 @@ class AblationSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keep what Hydra gives and make the launcher."""
+        """Keep what Hydra gives and make the launcher.
+
+        Raises:
+            ConfigError: If the runs cannot be made where they are to be.
+        """
         self._context = hydra_context
         self._config = config
-        self._launcher: Launcher = Plugins.instance().instantiate_launcher(
+        check_cluster(config)
+        launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
+        self._launcher = chosen_launcher(launcher)
 
     def sweep(self, arguments: list[str]) -> None:
         """Make every run of the command line that is not done.
@@ -47,7 +53,8 @@ class AblationSweeper(Sweeper):
         specs = expand(overrides, self._compose)
 
         from ablate.runner.prepare import check_output
-        from ablate.sweep.execute import Job, execute
+        from ablate.sweep.execute import execute
+        from ablate.sweep.launch import Job
         from ablate.sweep.prepared import prepare_all
 
         prepared = prepare_all(specs)

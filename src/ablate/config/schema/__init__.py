@@ -4,6 +4,7 @@ No class here has defaults: each value lives once, in `configs/`. Ranges are che
 values are read, so code past the boundary can rely on them.
 """
 
+from ablate.config.schema.cluster import ClusterConfig, NoCluster, SlurmCluster, SweepConfig
 from ablate.config.schema.data import (
     DataConfig,
     DigitsData,
@@ -50,6 +51,7 @@ __all__ = [
     "AdaloraMethod",
     "AxisValue",
     "CheckpointConfig",
+    "ClusterConfig",
     "DataConfig",
     "DigitsData",
     "DoraMethod",
@@ -72,15 +74,18 @@ __all__ = [
     "LossName",
     "MethodConfig",
     "ModelConfig",
+    "NoCluster",
     "PeftTunerMethod",
     "Precision",
     "RunConfig",
     "Scoring",
     "ShapesData",
     "ShapesInstructData",
+    "SlurmCluster",
     "SpuMethod",
     "StableConfig",
     "SuiteConfig",
+    "SweepConfig",
     "TargetModules",
     "TaskConfig",
     "TrainConfig",

@@ -1,0 +1,41 @@
+"""Where the runs of a sweep are made: one place for all of them, checked before anything is loaded."""
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+
+from ablate.clusters.launcher import AnyLauncher
+from ablate.clusters.slurm import SlurmQueue
+from ablate.config.errors import ConfigError
+from ablate.config.reading import read_sweep_config
+
+
+def check_cluster(config: DictConfig) -> None:
+    """Check the keys of `cluster`, before a launcher is made of them.
+
+    Args:
+        config: The configuration of the sweep.
+
+    Raises:
+        ConfigError: If one is wrong, or is swept over.
+    """
+    for override in OverridesParser.create().parse_overrides(list(config.hydra.overrides.task)):
+        if override.is_sweep_override() and override.key_or_group.partition(".")[0] == "cluster":
+            raise ConfigError(
+                f"{override.input_line} was given, but all runs of a call are made in one place. "
+                f"Fix: give {override.key_or_group} one value."
+            )
+    read_sweep_config(config)
+
+
+def chosen_launcher(launcher: Launcher) -> AnyLauncher:
+    """Return what makes the runs: a launcher, or in its place what tells of each of its jobs when it ends.
+
+    Raises:
+        ConfigError: If it cannot do so here.
+    """
+    if not SlurmQueue.is_for(launcher):
+        return launcher
+    queue = SlurmQueue(launcher)
+    queue.check()
+    return queue

@@ -1,0 +1,182 @@
+"""A job array on a real Slurm: jobs that fail, are cancelled and run out of time; and the next call."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from tests.clusters.slurm_node import slurm_node
+from tests.conftest import instead
+
+from ablate.cli.run import run
+
+pytestmark = pytest.mark.cluster
+
+SWEEP = [
+    "+ablation=rank",
+    "ablation.values=[2,3,4,5,6]",
+    "ablation.baseline=2",
+    "seeds=[0]",
+    "train.epochs=100",
+    "save_model=true",
+]
+SLURM = ["cluster=slurm", "cluster.gpus=null", "cluster.cpus=1", "cluster.memory_gb=1"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def slurm():
+    with slurm_node() as configuration, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SLURM_CONF", str(configuration))
+        yield
+
+
+def start(arguments, *words):
+    command = [sys.executable, "-m", "ablate.cli.main", "run"]
+    return subprocess.Popen(
+        [*command, *instead(arguments, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(look, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.05)
+    return found
+
+
+def slurm_says(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def jobs_in(state):
+    """Ids of the jobs in a state, as array and place."""
+    words = slurm_says(
+        "squeue", "--noheader", "--array", f"--states={state}", "--format=%i"
+    ).split()
+    return sorted(words)
+
+
+def test_what_became_of_each_job_is_in_its_row_and_the_next_call_makes_only_what_is_missing(
+    arguments, tmp_path, monkeypatch
+):
+    folders = {}
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "argv", ["ablate"])
+        patched.setattr(
+            "ablate.sweep.execute.execute",
+            lambda jobs, _: folders.update(
+                {j.run.config.ablation.value: j.run.folder for j in jobs}
+            ),
+        )
+        assert run(instead(arguments, [*SWEEP, *SLURM])) == 0
+    # Rank 3 fails at the end of the run: a file is where its model is to go.
+    folders[3].path.mkdir(parents=True)
+    folders[3].model_path.write_text("in the way")
+    # Nothing is sent ahead of the time limit, as if the process did not listen.
+    process = start(arguments, *SWEEP, *SLURM, "hydra.launcher.signal_delay_s=0")
+
+    def process_of(rank):
+        """The process that makes a run, as its log says; None before it has begun."""
+        log = folders[rank].log_path
+        found = re.search(r"by process (\d+), Slurm job", log.read_text()) if log.exists() else None
+        return int(found[1]) if found else None
+
+    # Rank 2 hangs, and has one minute in all; rank 6 is cancelled in the queue and rank 4 while it runs.
+    os.kill(wait_for(lambda: process_of(2), process), signal.SIGSTOP)
+    array = jobs_in("RUNNING")[0].partition("_")[0]
+    slurm_says("scontrol", "update", f"JobId={array}_0", "TimeLimit=1")
+    slurm_says("scancel", f"{array}_4")
+    wait_for(lambda: process_of(4), process)
+    slurm_says("scancel", f"{array}_2")
+    check_that_stopping_a_call_cancels_its_jobs(arguments, tmp_path)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1, output
+    assert "Traceback" not in output
+    assert "4 of 5 runs failed" in output
+    table = pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv").set_index("value")
+    assert dict(table["status"]) == {
+        2: "interrupted",
+        3: "failed",
+        4: "interrupted",
+        5: "ok",
+        6: "interrupted",
+    }
+    errors = table["error"]
+    assert f"Slurm job {array}_0: TIMEOUT after 1:" in errors[2]
+    assert "DUE TO TIME LIMIT" in errors[2]
+    assert "NotADirectoryError" in errors[3]
+    assert f"Slurm job {array}_2: CANCELLED after" in errors[4]
+    assert f"Slurm job {array}_4: left the queue before it began: cancelled" in errors[6]
+    for rank in (2, 3, 4, 6):
+        assert errors[rank].split(":")[0] in folders[rank].log_path.read_text()
+        assert errors[rank] in output
+    done = (folders[5].path / "result.json").stat().st_mtime_ns
+
+    folders[3].model_path.unlink()
+    again = start(
+        arguments, *SWEEP, "hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1"
+    )
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert "1 already done, 4 to run" in output
+    assert (folders[5].path / "result.json").stat().st_mtime_ns == done
+    after = pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv")
+    assert list(after["run_id"]) == [folders[rank].run_id for rank in (2, 3, 4, 5, 6)]
+    assert set(after["status"]) == {"ok"}
+    assert after["error"].isna().all()
+
+
+def check_that_stopping_a_call_cancels_its_jobs(arguments, tmp_path):
+    words = ["name=stopped", "train.epochs=5000", "ablation.values=[2,3,4]"]
+    process = start(arguments, *instead([*SWEEP, *SLURM], words))
+    wait_for(lambda: list(tmp_path.glob("outputs/stopped/runs/*/audit.csv")), process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    array = re.search(r"Slurm job (\d+): 3 runs in the queue", output)[1]
+    assert "cancelled 3 Slurm jobs" in output
+    assert "Traceback" not in output
+    deadline = time.monotonic() + 60
+    while any(job.startswith(f"{array}_") for job in jobs_in("PENDING,RUNNING,COMPLETING")):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    rows = pd.read_csv(tmp_path / "outputs" / "stopped" / "results.csv")
+    assert list(rows["status"]) == ["interrupted"]
+
+
+def test_what_slurm_does_not_take_is_one_line(arguments, tmp_path):
+    process = start(arguments, *SWEEP, *SLURM, "cluster.partition=nope")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    assert "invalid partition specified: nope" in output
+    assert "Its partitions: debug." in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.glob("outputs/rank/runs/*"))
+
+
+def test_a_cluster_of_ones_own_is_one_file(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ablate"])
+    file = tmp_path / "cluster" / "lab.yaml"
+    file.parent.mkdir()
+    file.write_text(
+        "# @package _global_\ndefaults: [slurm]\ncluster: {partition: a100, minutes: 90}\n"
+    )
+    words = ["--config-dir", str(tmp_path), "cluster=lab", "cluster.minutes=60"]
+    assert run([*words, "--cfg", "all"]) == 0
+    shown = capsys.readouterr().out
+    for line in (
+        "partition: a100",
+        "minutes: 60",
+        "timeout_min: ${cluster.minutes}",
+        "SlurmLauncher",
+    ):
+        assert line in shown
