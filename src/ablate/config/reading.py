@@ -1,7 +1,7 @@
 """The config boundary: from a composed Hydra configuration to typed dataclasses, or one clear line."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping
+from dataclasses import Field, fields
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -70,10 +70,27 @@ def _validated(values: object, own: DictConfig) -> RunConfig:
     return run
 
 
-def to_plain(run: RunConfig) -> dict[str, Any]:
-    """Return the configuration as plain dictionaries and lists, ready for YAML or JSON."""
-    plain: dict[str, Any] = _ADAPTER.dump_python(run, mode="json")
+def to_plain(run: RunConfig, without_defaults: bool = False) -> dict[str, Any]:
+    """Return the configuration as plain dictionaries and lists, ready for YAML or JSON.
+
+    Args:
+        run: The configuration.
+        without_defaults: Leave out keys that came later than their class and have the value that was always meant.
+    """
+    plain: dict[str, Any] = _ADAPTER.dump_python(
+        run, mode="json", exclude_defaults=without_defaults
+    )
     return plain
+
+
+def given_values(config: Any) -> dict[str, Any]:  # noqa: ANN401  # any dataclass of the schema
+    """Return a part of the configuration by key, without keys that have their defaults."""
+    own = [field for field in fields(config) if getattr(config, field.name) != _default(field)]
+    return {field.name: getattr(config, field.name) for field in own}
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def flat_keys(values: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -165,8 +182,8 @@ def _location(detail: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
 
 def _known_keys(values: Mapping[str, Any]) -> list[str]:
     """List the keys the configuration has, plus those of the run itself."""
-    fields = [field.name for field in dataclasses.fields(RunConfig)]
-    return [*flat_keys({key: value for key, value in values.items() if key in fields}), *fields]
+    own = [field.name for field in fields(RunConfig)]
+    return [*flat_keys({key: value for key, value in values.items() if key in own}), *own]
 
 
 def _quoted(names: str) -> list[str]:

@@ -58,6 +58,7 @@ COLUMNS = (
     "threads",
     "trained_at",
     "quantization",
+    "image_aspect",
 )
 
 

@@ -112,6 +112,7 @@ def _row(prepared: PreparedRun) -> dict[str, Cell]:
         "model_source": model_source(config.model),
         "threads": torch.get_num_threads(),
         "quantization": config.model.quantization,
+        "image_aspect": config.model.image_aspect,
     }
 
 
