@@ -187,3 +187,85 @@ def test_what_does_not_fit_is_one_line(ablate_run, capsys, words, message):
     assert message in said
     assert len(said.strip().splitlines()) == 1
     assert not (outputs / "run").exists()
+
+
+def test_the_preset_is_what_the_papers_do():
+    lm = configured("+protocol=lorsu", "data=digits")
+    assert lm.model.name == "llava-1.5-7b"
+    assert "a curious user" in str(lm.model.prompt)
+    assert (lm.model.image_aspect, lm.data.scoring, lm.eval.n_options) == ("pad", "generate", 5)
+    method, train = lm.method, lm.train
+    assert (method.name, method.rank, method.alpha) == ("lorsu", 64, 64)
+    assert (method.top_k_heads, method.sparsity) == (2, 0.1)
+    assert (train.epochs, train.batch_size, train.learning_rate) == (5, 16, 1e-5)
+    assert train.open_question.endswith("with a short answer: {question}")
+    assert (train.clip_text, train.augment, train.drop_last) == ("mean", None, False)
+    assert "source" not in lm.controls
+    clip = configured("+protocol=lorsu", "data=digits", "loss=clip").train
+    assert (clip.open_question, clip.clip_text, clip.drop_last) == (None, "one", True)
+    assert clip.augment.crop_scale == (0.9, 1.0)
+    # Each choice can be left out, wherever its word stands.
+    without = ["conversation@model=llava-v1", "model.image_aspect=crop", "train.open_question=null"]
+    for words in (["+protocol=lorsu", *without], [*without, "+protocol=lorsu"]):
+        plain = configured(*words)
+        assert "a curious human" in str(plain.model.prompt)
+        assert (plain.model.image_aspect, plain.train.open_question) == ("crop", None)
+
+
+@pytest.mark.parametrize(
+    ("data", "setting", "shots", "sessions"),
+    [
+        ("digits", "CL-5", 5, 5),
+        ("digits", "CL-50", 50, 5),
+        ("vsr", "CL-5", 100, 5),
+        ("hateful-memes", "CL-20", 300, 5),
+        ("mmvp", "CL-50", 30, 5),
+        ("visonlyqa", "CL-20", 20, 5),
+        ("gtsrb", "offline", 50, 1),
+    ],
+)
+def test_a_setting_says_how_many_images_in_how_many_sessions(data, setting, shots, sessions):
+    words = ["data=digits", f"data.name={data}", f"protocol.setting={setting}"]
+    found = configured("+protocol=lorsu", *words).data
+    assert (found.shots, found.sessions) == (shots, sessions)
+
+
+def test_a_set_of_the_protocol_is_no_control_of_itself(tmp_path):
+    for name in ("gtsrb", "eurosat"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        file = tmp_path / "data" / f"{name}.yaml"
+        file.write_text(f"defaults: [imagefolder]\nname: {name}\n")
+    words = [
+        "+protocol=lorsu",
+        f"hydra.searchpath=[file://{tmp_path}]",
+        "data=gtsrb",
+        "data.path=.",
+    ]
+    found = configured(*words, "controls.eurosat.path=.").controls
+    assert "eurosat" in found
+    assert "gtsrb" not in found
+
+
+@pytest.mark.parametrize("loss", ["lm", "clip"])
+def test_the_protocol_runs_from_end_to_end(ablate_run, loss):
+    words = ["+protocol=lorsu", f"loss={loss}", "train=paper", "data.shots=2", "data.test_items=20"]
+    code, outputs = ablate_run(
+        *words, "+data@controls.shapes=shapes", "controls.shapes.test_items=8"
+    )
+    assert code == 0
+    row = read_results(outputs / "run").iloc[0]
+    assert (row["status"], row["image_aspect"], row["sessions"]) == ("ok", "pad", 5)
+    assert row["protocol"] == "lorsu CL-5, 1 controls"
+    tasks = pd.read_csv(outputs / "run" / "tasks.csv").set_index(["kind", "metric"])["value"]
+    assert row["accuracy"] == tasks["target", "accuracy"]
+    before = pd.read_csv(outputs / "run" / "tasks.csv").set_index(["kind", "metric"])[
+        "value_before"
+    ]
+    change = tasks["control", "accuracy"] - before["control", "accuracy"]
+    assert row["control_change"] == pytest.approx(change)
+
+
+def test_a_setting_that_there_is_not_is_one_line(ablate_run, capsys):
+    code, _ = ablate_run("+protocol=lorsu", "protocol.setting=CL-10")
+    assert code == 2
+    assert "protocol.setting is 'CL-10'. Did you mean 'CL-50'?" in capsys.readouterr().err

@@ -38,11 +38,19 @@ def read_run_config(config: DictConfig) -> RunConfig:
     """
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     check_environment(own)
+    _leave_target_out(own)
     try:
         values = OmegaConf.to_container(own, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(_missing_value(error)) from error
     return _validated(values, own)
+
+
+def _leave_target_out(own: DictConfig) -> None:
+    """Remove the data set that is trained on from a protocol's controls: a protocol names all its sets."""
+    target = OmegaConf.select(own, "data.name")
+    if OmegaConf.select(own, "protocol") is not None:
+        own.controls.pop(target, None)
 
 
 def read_plain(values: object) -> RunConfig:

@@ -59,6 +59,7 @@ COLUMNS = (
     "trained_at",
     "quantization",
     "image_aspect",
+    "protocol",
 )
 
 

@@ -1,6 +1,6 @@
 """A run: the model, the evaluation, and the ablation and protocol it belongs to."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -13,6 +13,7 @@ from ablate.config.schema.fields import (
     ImageAspect,
     LossName,
     NonNegativeInt,
+    OpenQuestion,
     PositiveFloat,
     PositiveInt,
     Precision,
@@ -22,7 +23,7 @@ from ablate.config.schema.fields import (
 )
 from ablate.config.schema.method import MethodConfig
 from ablate.config.schema.suites import SuiteConfig
-from ablate.config.schema.train import TrainConfig
+from ablate.config.schema.train import AugmentConfig, TrainConfig
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -132,11 +133,15 @@ class ProtocolConfig:
         name: Whose it is.
         setting: Which of its settings.
         shots: Training images by setting and data set, `else` for every other data set.
+        open_question: What the LM loss asks, by data set; None for what the test asks.
+        augment: Changes to the images of the CLIP loss.
     """
 
     name: str
-    setting: str
+    setting: Literal["CL-5", "CL-20", "CL-50", "offline"]
     shots: dict[str, dict[str, PositiveInt]]
+    open_question: dict[str, OpenQuestion | None]
+    augment: AugmentConfig
 
 
 @dataclass(frozen=True, config=CLOSED)
