@@ -10,8 +10,10 @@ from ablate.data.few_shot import (
     class_sessions,
     decode,
     few_shot_indices,
+    session_indices,
     stratified_split,
 )
+from ablate.data.types import Groups
 
 LABELS = [k % 3 for k in range(60)]
 
@@ -56,17 +58,48 @@ def test_both_parts_of_the_split_hold_every_class(fraction):
 
 
 def test_sessions_divide_the_classes_as_evenly_as_possible():
-    assert class_sessions(7, 3) == ((0, 1, 2), (3, 4), (5, 6))
-    assert class_sessions(4, 1) == ((0, 1, 2, 3),)
-    shuffled = class_sessions(10, 5, seed=3)
-    assert sorted(c for session in shuffled for c in session) == list(range(10))
-    assert {len(session) for session in shuffled} == {2}
-    assert shuffled == class_sessions(10, 5, seed=3) != class_sessions(10, 5, seed=4)
+    assert class_sessions("abcdefg", 3) == ((0, 1, 2), (3, 4), (5, 6))
+    assert class_sessions("abcd", 1) == ((0, 1, 2, 3),)
+
+
+def test_sessions_are_as_listed_and_one_session_gets_them_all():
+    listed = (("d", "a"), ("c",), ("b", "e"))
+    assert class_sessions("abcde", 3, listed) == ((3, 0), (2,), (1, 4))
+    assert class_sessions("abcde", 1, listed) == ((3, 0, 2, 1, 4),)
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ((("a", "b"), ("x",)), "Unknown class in data.session_classes 'x'"),
+        ((("a", "b"), ("a",)), "lists class 'a' twice"),
+        ((("a", "b", "c"),), r"data\.sessions=2, but data\.session_classes lists 1 sessions"),
+    ],
+)
+def test_lists_that_are_no_division_of_the_classes_are_refused(listed, message):
+    with pytest.raises(ConfigError, match=message):
+        class_sessions("abc", 2, listed)
+
+
+def test_shots_of_a_session_are_drawn_from_all_its_parts():
+    parts = Groups(("a", "b", "c"), LABELS)
+    drawn = session_indices(parts, (0, 2), 1, 30, "session", 0)
+    assert len(set(drawn)) == 30
+    assert {LABELS[i] for i in drawn} == {0, 2}
+    assert set(session_indices(parts, (0, 2), 1, 10, "session", 0)) < set(drawn)
+    assert session_indices(parts, (0, 2), 0, 30, "session", 0) != drawn
+    # Per class it is the draw of old.
+    own = session_indices(parts, (2, 0), 0, 2, "class", 0)
+    assert own == [i for i in few_shot_indices(LABELS, 2, 0) if LABELS[i] in (0, 2)]
+    with pytest.raises(
+        ConfigError, match=r"shots=41 for each session, but session 1 of 1 has only"
+    ):
+        session_indices(parts, (0, 2), 0, 41, "session", 0)
 
 
 def test_more_sessions_than_classes_are_refused():
     with pytest.raises(ConfigError, match=r"data\.sessions=4 is more than the 3 classes"):
-        class_sessions(3, 4)
+        class_sessions("abc", 4)
 
 
 class _Greys:

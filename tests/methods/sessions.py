@@ -10,13 +10,14 @@ from torch import Tensor
 from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
 from ablate.config.schema import MethodConfig, RunConfig
-from ablate.data.multiple_choice import multiple_choice_items
+from ablate.data.multiple_choice import asked, multiple_choice_items
 from ablate.data.types import LabelledImages
+from ablate.evaluation.verbs.zero_shot import class_embeddings
 from ablate.methods.base import Method, Session
 from ablate.methods.lorsu.importance import mean_gradients
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
-from ablate.training.losses import Loss, build_loss
+from ablate.training.losses import AnswerLoss, ContrastiveLoss, Loss
 from ablate.training.trainer import Trainer, steps_per_epoch
 
 RANK = 4
@@ -91,7 +92,12 @@ def task(
     images = LabelledImages(pixels, labels, tuple(f"{seed}-{row}" for row in range(8)))
     items = multiple_choice_items(images.ids, labels.tolist(), CLASSES, "what is it?", 4, seed)
     with compute.autocast():
-        built = build_loss(loss, vlm, images, items, CLASSES, ("a photo of {}.",), letters=False)
+        built: Loss
+        if loss == "lm":
+            built = AnswerLoss(vlm, images, [asked(item, by_letters=False) for item in items])
+        else:
+            texts = class_embeddings(vlm, CLASSES, ("a photo of {}.",))[labels, None]
+            built = ContrastiveLoss(vlm, pixels.__getitem__, texts)
     return Task(built, compute)
 
 

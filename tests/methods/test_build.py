@@ -19,7 +19,7 @@ from ablate.models.compute import Compute
 
 pytestmark = pytest.mark.numerical
 
-LANGUAGE = ("full-l", "lora-l", "lora-f", "lorsu-l")
+LANGUAGE = ("full-l", "lora-l", "lora-p", "lora-f", "lorsu-l")
 WEIGHTS = ("full", "full-l", "ewc", "layernorm")
 ENCODER = r"llava\.model\.vision_tower\."
 ALL = tuple(group_files("method", [config_folder()]))
@@ -42,6 +42,7 @@ COUNTS = {
     ("lorsu", "lm"): LORSU_LM,
     ("lorsu", "clip"): LORSU_CLIP,
     ("lora-l", "lm"): 2 * 512 * RANK,
+    ("lora-p", "lm"): 2 * 64 * RANK,
     ("lora-f", "lm"): (2 * 512 + 2 * 64 + 3 * 448) * RANK,
     ("lorsu-l", "lm"): 2 * (RANK * (3 * 32 + 2 * (16 + 8 + 8)) + SPARSE),
 }
@@ -49,6 +50,7 @@ TRAINED = {
     "layernorm": ENCODER + r".*norm\d?\.(weight|bias)",
     "full-l": r"llava\.(model\.language_model|lm_head)\..*",
     "lora-l": r"llava\.model\.language_model\..*_proj\.lora_[AB]\..*",
+    "lora-p": r"llava\.model\.multi_modal_projector\..*\.lora_[AB]\..*",
     "lora-f": r"llava\.model\.(language_model|multi_modal_projector|vision_tower)\..*\.lora_[AB]\..*",
     "lorsu-l": r"llava\.model\.language_model\..*\.(up|q|k|v)_proj\.lorsu_.*",
     "lorsu": rf"({ENCODER}.*|clip\.visual_projection)\.lorsu_.*",

@@ -22,7 +22,7 @@ from ablate.methods.joint import Joint
 from ablate.models.skeleton import vlm_skeleton
 
 ALL = tuple(group_files("method", [config_folder()]))
-LANGUAGE = ("full-l", "lora-l", "lora-f", "lorsu-l")
+LANGUAGE = ("full-l", "lora-l", "lora-p", "lora-f", "lorsu-l")
 CASES = [(name, "lm") for name in ALL] + [(name, "clip") for name in ALL if name not in LANGUAGE]
 
 

@@ -3,20 +3,28 @@
 import copy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from tests.methods.sessions import FP32, method_config, recipe, task
+from PIL import Image
+from tests.methods.sessions import CLASSES, FP32, method_config, recipe, task
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from ablate.config.schema import AugmentConfig
+from ablate.evaluation.verbs.zero_shot import prompt_embeddings
 from ablate.methods.build import build_method
 from ablate.results.tensors import read_tensors, write_tensors
 from ablate.telemetry.cost import Stopwatch
 from ablate.telemetry.interruption import SafePoints
+from ablate.training.augmentation import AugmentedImages
 from ablate.training.importance import ImportanceCache
+from ablate.training.losses import ContrastiveLoss
 from ablate.training.stage import Examples, Saving, Stage, replay_stage, run_stage
 
 EPOCHS = 3
+DRAWING = "clip, drawing"
+LOSSES = {"lm": "lm", "clip": "clip", DRAWING: "clip"}
 
 
 def attached(vlm, name, loss):
@@ -31,11 +39,22 @@ def trained(vlm):
     return {name: p for name, p in vlm.named_parameters() if p.requires_grad}
 
 
+def drawing(vlm, seed):
+    """The CLIP loss with everything in it that is drawn anew each time."""
+    levels = np.random.default_rng(seed).integers(0, 256, (8, 20, 24, 3), dtype=np.uint8)
+    pictures = [Image.fromarray(level) for level in levels]
+    augment = AugmentConfig((0.9, 1.0), 0.8, 0.32, 0.32, 0.32, 0.08, 0.2)
+    pixels = AugmentedImages(lambda rows: [pictures[row] for row in rows], augment, 16)
+    texts = prompt_embeddings(vlm, CLASSES, ("a {}", "two {}", "{}"))
+    return ContrastiveLoss(vlm, pixels, texts[torch.arange(8) % len(CLASSES)])
+
+
 def stage_of(method, loss, seed=0) -> Stage:
     config = replace(recipe(EPOCHS), schedule="cosine", warmup_fraction=0.2, max_gradient_norm=1.0)
 
     def examples(vlm):
-        return Examples(task(vlm, loss, seed).loss, None)
+        own = drawing(vlm, seed) if loss == DRAWING else task(vlm, loss, seed).loss
+        return Examples(own, None)
 
     return Stage("train", method, config, examples, "", starts_from_base=False)
 
@@ -56,6 +75,7 @@ CASES = [
     *((name, "lm") for name in ("lora", "dora", "adalora", "vera", "lorsu", "lorsu-l", "spu")),
     *((name, "lm") for name in ("full", "ewc", "layernorm")),
     *((name, "clip") for name in ("lora", "lorsu", "ewc")),
+    *((name, DRAWING) for name in ("lora", "lorsu", "ewc")),
 ]
 
 
@@ -65,7 +85,7 @@ def test_a_stage_goes_on_where_it_was_left(name, loss, tiny_random_vlm, tmp_path
     first, second = tmp_path / "first", tmp_path / "second"
 
     def fresh():
-        return build_method(method_config(name), loss), copy.deepcopy(tiny_random_vlm)
+        return build_method(method_config(name), LOSSES[loss]), copy.deepcopy(tiny_random_vlm)
 
     method, vlm = fresh()
     whole = []

@@ -1,13 +1,13 @@
-"""`${choose:KEY,{A: x, B: y}}` in YAML: a value that follows another one, such as the optimiser the loss."""
+"""`${choose:KEY,{A: x, B: y, else: z}}` in YAML: a value that follows another one, such as the optimiser the loss."""
 
 from collections.abc import Mapping
 
 from omegaconf import OmegaConf
 
 
-def choose(key: object, options: Mapping[object, object]) -> object:
-    """Return the option of that key; None without one, which is then refused like any wrong value."""
-    return options.get(key)
+def choose(key: object, options: Mapping[object, object] | None) -> object:
+    """Return the option of that key, or that of `else`; None without either, refused where a value is needed."""
+    return None if options is None else options.get(key, options.get("else"))
 
 
 def register() -> None:

@@ -12,6 +12,8 @@ GROUPS = {
     "data": "data",
     "tasks": "tasks",
     "task": "task",
+    "protocols": "protocol",
+    "conversations": "conversation",
 }
 
 

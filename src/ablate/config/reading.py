@@ -1,8 +1,8 @@
 """The config boundary: from a composed Hydra configuration to typed dataclasses, or one clear line."""
 
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import Field, fields
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -43,6 +43,7 @@ def read_run_config(config: DictConfig) -> RunConfig:
         names all of it.
     """
     own = run_part(config)
+    _leave_target_out(own)
     run = _validated(_RUN, _resolved(own), own)
     check_rules(run)
     return run
@@ -61,6 +62,13 @@ def read_sweep_config(config: DictConfig) -> SweepConfig:
 def run_part(config: DictConfig) -> DictConfig:
     """Return what a composed configuration says about one run, its interpolations as they are."""
     return OmegaConf.masked_copy(config, [str(key) for key in config if key not in _NO_RUN])
+
+
+def _leave_target_out(own: DictConfig) -> None:
+    """Remove the data set that is trained on from a protocol's controls: a protocol names all its sets."""
+    target = OmegaConf.select(own, "data.name")
+    if OmegaConf.select(own, "protocol") is not None:
+        own.controls.pop(target, None)
 
 
 def read_plain(values: object) -> RunConfig:
@@ -101,10 +109,25 @@ def run_words(overrides: Sequence[str]) -> tuple[str, ...]:
     return tuple(word for word in overrides if not _NO_RUN_WORD.match(word))
 
 
-def to_plain(run: RunConfig) -> dict[str, Any]:
-    """Return the configuration as plain dictionaries and lists, ready for YAML or JSON."""
-    plain: dict[str, Any] = _RUN.dump_python(run, mode="json")
+def to_plain(run: RunConfig, without_defaults: bool = False) -> dict[str, Any]:
+    """Return the configuration as plain dictionaries and lists, ready for YAML or JSON.
+
+    Args:
+        run: The configuration.
+        without_defaults: Leave out keys that came later than their class and have the value that was always meant.
+    """
+    plain: dict[str, Any] = _RUN.dump_python(run, mode="json", exclude_defaults=without_defaults)
     return plain
+
+
+def given_values(config: Any) -> dict[str, Any]:  # noqa: ANN401  # any dataclass of the schema
+    """Return a part of the configuration by key, without keys that have their defaults."""
+    own = [field for field in fields(config) if getattr(config, field.name) != _default(field)]
+    return {field.name: getattr(config, field.name) for field in own}
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default_factory() if callable(field.default_factory) else field.default
 
 
 def flat_keys(values: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -196,8 +219,8 @@ def _location(detail: ErrorDetails, values: Mapping[str, Any]) -> list[str]:
 
 def _known_keys(values: Mapping[str, Any]) -> list[str]:
     """List the keys the configuration has, plus those of the run itself."""
-    fields = [field.name for field in dataclasses.fields(RunConfig)]
-    return [*flat_keys({key: value for key, value in values.items() if key in fields}), *fields]
+    own = [field.name for field in fields(RunConfig)]
+    return [*flat_keys({key: value for key, value in values.items() if key in own}), *own]
 
 
 def _quoted(names: str) -> list[str]:

@@ -45,6 +45,28 @@ def multiple_choice_items(
     return items
 
 
+def asked(item: MultipleChoiceItem, by_letters: bool) -> tuple[str, str]:
+    """Return a question as it is tested, and its answer: a letter under options, or the answer's text alone."""
+    if by_letters:
+        return letters_question(item.question, item.options), LETTERS[item.answer]
+    return item.question, item.options[item.answer]
+
+
+def asked_openly(
+    item: MultipleChoiceItem, open_question: str, sentence: str | None
+) -> tuple[str, str]:
+    """Return a question without options, and its answer in a sentence (the LoRSU authors' training of the LM loss).
+
+    Args:
+        item: The question.
+        open_question: What is asked, with `{question}` for the question.
+        sentence: The answer with one `{}` for its text; None for that alone.
+    """
+    answer = item.options[item.answer]
+    question = open_question.replace("{question}", item.question)
+    return question, answer if sentence is None else sentence.replace("{}", answer)
+
+
 def letters_question(question: str, options: Sequence[str]) -> str:
     """Write the options under a question and ask for a letter (LoRSU's prompt, without `<image>`).
 

@@ -29,6 +29,19 @@ class ImageSource(Protocol):
 
 
 @dataclass(frozen=True)
+class Groups:
+    """A division of the training images: into classes, or otherwise, such as by what a statement is about.
+
+    Attributes:
+        names: Of the groups.
+        of: Group index of every training image.
+    """
+
+    names: tuple[str, ...]
+    of: Sequence[int]
+
+
+@dataclass(frozen=True)
 class ImageClassification:
     """A classification data set that can be turned into questions about images.
 
@@ -40,6 +53,8 @@ class ImageClassification:
         train: Pool from which few-shot training images are drawn.
         test: Images that are evaluated and never trained on.
         fingerprint: Hash of what the data set holds, the images' content included, wherever it is stored.
+        captions: A text about every training image, which CLIP may be trained on; None where there are none.
+        groups: What sessions are made of, where that is not the classes.
     """
 
     name: str
@@ -49,6 +64,13 @@ class ImageClassification:
     train: ImageSource
     test: ImageSource
     fingerprint: str
+    captions: Sequence[str] | None = None
+    groups: Groups | None = None
+
+    @property
+    def session_parts(self) -> Groups:
+        """What sessions are made of."""
+        return self.groups or Groups(self.class_names, self.train.labels)
 
 
 @dataclass(frozen=True)

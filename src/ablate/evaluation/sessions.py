@@ -2,32 +2,28 @@
 
 from collections.abc import Sequence
 
-from ablate.data.few_shot import class_sessions
 from ablate.evaluation.metrics.accuracy import mean_forgetting
 from ablate.evaluation.task import Answers
 from ablate.evaluation.tasks.classification import VQA, ClassificationTask
 from ablate.results.record import SessionResult
 
 
-def session_results(
-    task: ClassificationTask, n_sessions: int, answers: Sequence[Answers]
-) -> list[SessionResult]:
+def session_results(task: ClassificationTask, answers: Sequence[Answers]) -> list[SessionResult]:
     """Split the target's accuracy by the session that its classes belong to.
 
     Args:
         task: The target.
-        n_sessions: Number of sessions.
         answers: What the model answered before training and after each session.
 
     Returns:
-        One row per time of measurement and session; empty in the offline setting of one session.
+        One row per time of measurement and session; empty in the offline setting of one session, and where sessions
+        are not made of classes.
     """
-    if n_sessions == 1:
+    if len(task.sessions) <= 1:
         return []
     results = []
     for after_session, answered in enumerate(answers):
-        sessions = class_sessions(len(task.class_names), n_sessions)
-        for number, classes in enumerate(sessions, start=1):
+        for number, classes in enumerate(task.sessions, start=1):
             items = [
                 item
                 for item, label in zip(answered[VQA], task.labels, strict=True)

@@ -26,11 +26,11 @@ class Metric:
 
     Attributes:
         name: Its name in the tables.
-        chance: What guessing scores.
+        chance: What guessing scores; None where guessing means nothing.
     """
 
     name: str
-    chance: float
+    chance: float | None
 
 
 # What a model made of every item of a task, by the name of the metric.

@@ -79,7 +79,13 @@ def joined(
     else:
         processor = raw_preprocessing(vision_config.image_size)
     return VisionLanguageModel(
-        llava, None, language.tokenizer, None, processor, str(resolved(model).prompt)
+        llava,
+        None,
+        language.tokenizer,
+        None,
+        processor,
+        str(resolved(model).prompt),
+        model.image_aspect,
     )
 
 

@@ -49,6 +49,7 @@ def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
             clip_tokenizer,
             load_image_processor(llava_name, revision),
             str(resolved(config).prompt),
+            config.image_aspect,
         )
     return settled(vlm, compute)
 

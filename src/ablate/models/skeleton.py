@@ -56,5 +56,11 @@ def _whole(model: ModelConfig) -> VisionLanguageModel:
         clip = blank(CLIP, model.clip, load_config(model.clip, model.clip_revision))
         clip_tokenizer = load_tokenizer(model.clip, model.clip_revision)
     return VisionLanguageModel(
-        llava, clip, tokenizer, clip_tokenizer, processor, str(resolved(model).prompt)
+        llava,
+        clip,
+        tokenizer,
+        clip_tokenizer,
+        processor,
+        str(resolved(model).prompt),
+        model.image_aspect,
     )

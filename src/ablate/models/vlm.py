@@ -19,8 +19,9 @@ from transformers.image_processing_utils import BaseImageProcessor
 from transformers.utils.generic import ModelOutput
 
 from ablate.config.errors import ConfigError
+from ablate.config.schema import ImageAspect
 from ablate.models.encoders import SequenceEncoderConfig
-from ablate.models.encoders.preprocessing import normalisation, resized
+from ablate.models.encoders.preprocessing import normalisation, padded, resized
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class VisionLanguageModel(nn.Module):
         clip_tokenizer: The CLIP text tower's tokenizer; None without it.
         image_processor: The encoder's own PIL preprocessing.
         prompt: Conversation with `<image>` and `{question}` in it.
+        image_aspect: Whether an image that is not square is padded before that preprocessing.
     """
 
     pixel_mean: Tensor
@@ -60,6 +62,7 @@ class VisionLanguageModel(nn.Module):
         clip_tokenizer: PreTrainedTokenizerBase | None,
         image_processor: BaseImageProcessor,
         prompt: str,
+        image_aspect: ImageAspect = "crop",
     ) -> None:
         """Join the two models: CLIP's own vision tower is replaced by LLaVA's."""
         super().__init__()
@@ -71,6 +74,7 @@ class VisionLanguageModel(nn.Module):
         self.clip_tokenizer = clip_tokenizer
         self.image_processor = image_processor
         self.prompt = prompt
+        self.image_aspect = image_aspect
         mean, std = normalisation(image_processor)
         self.register_buffer("pixel_mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("pixel_std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -164,7 +168,21 @@ class VisionLanguageModel(nn.Module):
         Returns:
             uint8 `[n, 3, height, width]` on the CPU.
         """
+        if self.image_aspect == "pad":
+            colour = self.mean_colour
+            images = [padded(image, colour) for image in images]
         return resized(self.image_processor, images)
+
+    @property
+    def mean_colour(self) -> tuple[int, int, int]:
+        """The colour whose normalised pixels are about 0, as LLaVA rounds it: down."""
+        red, green, blue = (int(value * 255) for value in normalisation(self.image_processor)[0])
+        return red, green, blue
+
+    @property
+    def preprocessing(self) -> str:
+        """What the pixels of `resize` depend on beside the image."""
+        return f"{self.image_processor.to_json_string()} {self.image_aspect}"
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Move uint8 pixels `[n, 3, height, width]` to the model's device and normalise them.

@@ -1,7 +1,7 @@
 """What does not fit together in a configuration, found before anything is loaded."""
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema import InstructionDataConfig, RunConfig
+from ablate.config.schema import InstructionDataConfig, RunConfig, TrainConfig
 from ablate.data.types import InstructionData
 from ablate.methods.base import Setting
 from ablate.methods.build import build_method
@@ -30,7 +30,13 @@ def check_recipe(config: RunConfig) -> None:
             )
         _refuse(config, "language", config.language)
         _refuse(config, "align", config.align)
+        _check_projector(config)
         return
+    if config.projector is not None:
+        raise ConfigError(
+            f"projector is given, but a run on data '{config.data.name}' trains all of the projector anyway. "
+            "Fix: projector=null."
+        )
     if config.controls:
         given = next(iter(config.controls))
         raise ConfigError(
@@ -63,6 +69,24 @@ def check_recipe(config: RunConfig) -> None:
         )
 
 
+def _check_projector(config: RunConfig) -> None:
+    """Refuse a method for the projector that trains something else, or beside which that is trained twice."""
+    if config.projector is None:
+        return
+    if build_method(config.projector, config.loss, "projector").parts() != {"projector"}:
+        raise ConfigError(
+            f"projector is '{config.projector.name}', which does not train the projector alone; allowed: a method with "
+            "target_modules of the projector only, such as lora-p. Fix: method@projector=lora-p."
+        )
+    parts = build_method(config.method, config.loss).parts()
+    if "projector" in parts or {"encoder", "language_model"} <= parts:
+        raise ConfigError(
+            f"projector is '{config.projector.name}', but method '{config.method.name}' trains "
+            f"{', '.join(sorted(parts))}; allowed beside it: a method of the image encoder, or of the language model. "
+            "Fix: projector=null."
+        )
+
+
 def check_training(config: RunConfig) -> None:
     """Check that every training recipe can be carried out.
 
@@ -72,6 +96,7 @@ def check_training(config: RunConfig) -> None:
     for key, recipe in (("train", config.train), ("align", config.align)):
         if recipe is None:
             continue
+        _check_loss_keys(config, key, recipe)
         if config.loss == "clip" and recipe.accumulation_steps > 1:
             whole = recipe.batch_size * recipe.accumulation_steps
             raise ConfigError(
@@ -83,6 +108,28 @@ def check_training(config: RunConfig) -> None:
             raise ConfigError(
                 f"{key}.weight_decay is {recipe.weight_decay}, but {key}.optimizer is 'adam', which has "
                 f"no weight decay; allowed: 0. Fix: {key}.optimizer=adamw, or {key}.weight_decay=0."
+            )
+
+
+def _check_loss_keys(config: RunConfig, key: str, recipe: TrainConfig) -> None:
+    """Refuse words for a loss that the run does not have: they would change its name and nothing else."""
+    words = {
+        "open_question": ("lm", recipe.open_question is not None, "null"),
+        "clip_text": ("clip", recipe.clip_text != "mean", "mean"),
+        "augment": ("clip", recipe.augment is not None, "null"),
+    }
+    for name, (loss, is_given, without) in words.items():
+        if not is_given:
+            continue
+        if isinstance(config.data, InstructionDataConfig):
+            raise ConfigError(
+                f"{key}.{name} is given, but data '{config.data.name}' brings its own questions and answers. "
+                f"Fix: {key}.{name}={without}."
+            )
+        if loss != config.loss:
+            raise ConfigError(
+                f"{key}.{name} is given, but belongs to loss={loss} and loss is '{config.loss}'. "
+                f"Fix: {key}.{name}={without}, or loss={loss}."
             )
 
 
@@ -161,7 +208,11 @@ def check_fit(config: RunConfig) -> None:
     vlm = vlm_skeleton(config.model, config.encoder)
     is_own = config.encoder is None
     name = str(config.model.name) if config.encoder is None else config.encoder.name
-    for key, method in (("method", config.method), ("language", config.language)):
+    for key, method in (
+        ("method", config.method),
+        ("language", config.language),
+        ("projector", config.projector),
+    ):
         if method is not None:
             setting = Setting(vlm, name, is_own, key)
             build_method(method, config.loss, key).check_model(setting)

@@ -10,7 +10,7 @@ from ablate.config.schema import (
     ShapesData,
     ShapesInstructData,
 )
-from ablate.data.few_shot import check_shots, class_sessions
+from ablate.data.few_shot import check_session_shots, class_sessions
 from ablate.data.instructions.llava_json import load_llava_json
 from ablate.data.types import ImageClassification, InstructionData
 from ablate.world.conversations import load_shapes_mix
@@ -28,7 +28,8 @@ def load_data(config: FewShotData, trained_on: bool = True) -> ImageClassificati
         The data set, its images not yet decoded.
 
     Raises:
-        ConfigError: If the data are missing or broken, or too few for the shots or sessions.
+        ConfigError: If the data are missing or broken, or too few for the shots or sessions, or do not have the listed
+            classes.
     """
     data = _load(config)
     n_classes = len(data.class_names)
@@ -36,8 +37,15 @@ def load_data(config: FewShotData, trained_on: bool = True) -> ImageClassificati
         raise ConfigError(f"Data set '{data.name}' has {n_classes} class; at least 2 are needed.")
     if not trained_on:
         return data
-    check_shots(data.train.labels, config.shots, dict(enumerate(data.class_names)))
-    class_sessions(n_classes, config.sessions)
+    parts, listed = data.session_parts, config.session_classes
+    sessions = class_sessions(parts.names, config.sessions, listed)
+    check_session_shots(parts, sessions, config.shots, config.shots_per)
+    left_out = set(range(len(parts.names))) - {one for session in sessions for one in session}
+    if left_out and data.groups is None:
+        raise ConfigError(
+            f"data.session_classes leaves out class '{parts.names[min(left_out)]}', which would be tested but never"
+            " trained on. Add it to a session."
+        )
     return data
 
 

@@ -1,15 +1,28 @@
 """Few-shot continual learning: the classes come in sessions, each of which is a stage (LoRSU, arXiv 2502.04098)."""
 
+from collections.abc import Callable, Sequence
+
 import torch
+from PIL import Image
+from torch import Tensor
 
 from ablate.config.schema import FewShotData, LossName, RunConfig
-from ablate.data.few_shot import class_sessions, decode, few_shot_indices
-from ablate.data.multiple_choice import multiple_choice_items
+from ablate.data.few_shot import class_sessions, decode, session_indices
+from ablate.data.multiple_choice import asked, asked_openly, multiple_choice_items
 from ablate.data.types import ImageClassification, LabelledImages
+from ablate.evaluation.verbs.zero_shot import (
+    class_embeddings,
+    prompt_embeddings,
+    text_embeddings,
+)
+from ablate.methods.base import Method
 from ablate.methods.build import build_method
+from ablate.methods.joint import Joint
+from ablate.models.encoders.preprocessing import image_side
 from ablate.models.vlm import VisionLanguageModel
 from ablate.training.audit import Probes
-from ablate.training.losses import Loss, build_loss
+from ablate.training.augmentation import AugmentedImages
+from ablate.training.losses import AnswerLoss, ContrastiveLoss, Loss
 from ablate.training.stage import Examples, Stage
 
 
@@ -22,7 +35,7 @@ def stages(config: RunConfig, data: FewShotData, target: ImageClassification | N
         target: The data set; None where stages are only replayed.
     """
     # One method lives through all sessions: some remember earlier ones.
-    method = build_method(config.method, config.loss)
+    method = _method(config)
     n = data.sessions
     return [
         Stage(
@@ -37,6 +50,15 @@ def stages(config: RunConfig, data: FewShotData, target: ImageClassification | N
     ]
 
 
+def _method(config: RunConfig) -> Method:
+    """Return what is trained: the run's method, and the projector's beside it where there is one."""
+    method = build_method(config.method, config.loss)
+    if config.projector is None:
+        return method
+    part = "language_model" if "language_model" in method.parts() else "encoder"
+    return Joint({part: method, "projector": build_method(config.projector, config.loss)})
+
+
 class _Session:
     """The training images of one session's classes."""
 
@@ -47,25 +69,36 @@ class _Session:
 
     def examples(self, vlm: VisionLanguageModel) -> Examples:
         """Draw and decode the session's few shots."""
-        target = self._target
+        target, data = self._target, self._data
         if target is None:
             raise ValueError("a stage that is only replayed has no examples")
-        labels = target.train.labels
-        classes = class_sessions(len(target.class_names), self._data.sessions)[self._number]
-        drawn = few_shot_indices(labels, self._data.shots, self._config.seed)
-        own = [index for index in drawn if int(labels[index]) in classes]
-        images = decode(target.train, own, vlm.resize)
-        loss = self._loss(target, vlm, images, self._config.loss)
-        return Examples(loss, self._probes(target, vlm, images))
+        parts, number = target.session_parts, self._number
+        session = class_sessions(parts.names, data.sessions, data.session_classes)[number]
+        drawn = session_indices(
+            parts, session, number, data.shots, data.shots_per, self._config.seed
+        )
+        images = decode(target.train, drawn, vlm.resize)
+        loss = self._loss(target, vlm, images, drawn, self._config.loss)
+        return Examples(loss, self._probes(target, vlm, images, drawn))
 
     def _loss(
         self,
         target: ImageClassification,
         vlm: VisionLanguageModel,
         images: LabelledImages,
+        rows: Sequence[int],
         name: LossName,
     ) -> Loss:
-        config = self._config
+        """Return a loss over images; `rows` are their positions in the data set's training part."""
+        if name == "lm":
+            return AnswerLoss(vlm, images, self._asked(target, images))
+        return ContrastiveLoss(
+            vlm, self._pixels(target, vlm, images, rows), self._texts(target, vlm, images, rows)
+        )
+
+    def _asked(self, target: ImageClassification, images: LabelledImages) -> list[tuple[str, str]]:
+        """Return a question with its answer for every image."""
+        config, data = self._config, self._data
         items = multiple_choice_items(
             images.ids,
             images.labels.tolist(),
@@ -74,20 +107,58 @@ class _Session:
             config.eval.n_options,
             config.seed,
         )
-        letters = self._data.scoring != "answers"
-        return build_loss(name, vlm, images, items, target.class_names, target.templates, letters)
+        open_question = config.train.open_question
+        if open_question is not None:
+            return [asked_openly(item, open_question, data.sentence) for item in items]
+        return [asked(item, by_letters=data.scoring != "answers") for item in items]
+
+    def _pixels(
+        self,
+        target: ImageClassification,
+        vlm: VisionLanguageModel,
+        images: LabelledImages,
+        rows: Sequence[int],
+    ) -> Callable[[Tensor], Tensor]:
+        augment = self._config.train.augment
+        if augment is None:
+            return images.pixels.__getitem__
+
+        def read(indices: Sequence[int]) -> list[Image.Image]:
+            return target.train.images([rows[index] for index in indices])
+
+        return AugmentedImages(read, augment, image_side(vlm.image_processor))
+
+    def _texts(
+        self,
+        target: ImageClassification,
+        vlm: VisionLanguageModel,
+        images: LabelledImages,
+        rows: Sequence[int],
+    ) -> Tensor:
+        """Embed the texts that every image may be matched with, `[images, choices, width]`."""
+        if self._config.train.clip_text == "mean":
+            mean = class_embeddings(vlm, target.class_names, target.templates)
+            return mean[images.labels, None]
+        if target.captions is not None:
+            return text_embeddings(vlm, [target.captions[row] for row in rows])[:, None]
+        return prompt_embeddings(vlm, target.class_names, target.templates)[images.labels]
 
     def _probes(
-        self, target: ImageClassification, vlm: VisionLanguageModel, images: LabelledImages
+        self,
+        target: ImageClassification,
+        vlm: VisionLanguageModel,
+        images: LabelledImages,
+        rows: Sequence[int],
     ) -> Probes:
         """Return every loss that the model has over the first image of two classes."""
         labels = images.labels.tolist()
         first = {int(label): row for row, label in reversed(list(enumerate(labels)))}
-        rows = torch.tensor(list(first.values())[-2:])
+        chosen = torch.tensor(list(first.values())[-2:])
         few = LabelledImages(
-            images.pixels[rows],
-            images.labels[rows],
-            tuple(images.ids[row] for row in rows.tolist()),
+            images.pixels[chosen],
+            images.labels[chosen],
+            tuple(images.ids[row] for row in chosen.tolist()),
         )
-        contrastive = None if vlm.clip is None else self._loss(target, vlm, few, "clip")
-        return Probes(self._loss(target, vlm, few, "lm"), contrastive)
+        own = [rows[row] for row in chosen.tolist()]
+        contrastive = None if vlm.clip is None else self._loss(target, vlm, few, own, "clip")
+        return Probes(self._loss(target, vlm, few, own, "lm"), contrastive)

@@ -58,6 +58,8 @@ COLUMNS = (
     "threads",
     "trained_at",
     "quantization",
+    "image_aspect",
+    "protocol",
 )
 
 

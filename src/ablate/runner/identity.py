@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import ablate
-from ablate.config.reading import to_plain
+from ablate.config.reading import given_values, to_plain
 from ablate.config.schema import RunConfig
 from ablate.evaluation.task import Task
 from ablate.models.compute import Compute
@@ -30,7 +30,10 @@ _NOT_DETERMINING = (
     "save_model",
     "fail_fast",
     "checkpoint",
+    "protocol",
 )
+# What a loss is, among the recipe's keys.
+_LOSS_KEYS = ("open_question", "clip_text", "augment")
 _HASH_CHARACTERS = 10
 _OVERRIDE = re.compile(
     r"[+~]*(?P<key>[^=@]+)(?:@(?P<package>[^=]+))?(?:=(?P<value>.*))?", re.DOTALL
@@ -112,7 +115,7 @@ def given_settings(config: RunConfig, overrides: Sequence[str]) -> dict[str, Cel
 
 def _determining(config: RunConfig) -> dict[str, Any]:
     """Return the configuration without what only describes results, and without the locations of files."""
-    determining = _drop(to_plain(config), *_NOT_DETERMINING)
+    determining = _drop(to_plain(config, without_defaults=True), *_NOT_DETERMINING)
     locations = ("llava", "clip", "language", "revision", "clip_revision")
     _drop(determining["model"], "name", *locations, "attention", "quantization")
     determining["model"] |= as_loaded(config.model)
@@ -156,11 +159,11 @@ def importance_key(
         compute: Device and precision; two devices may round differently.
         parameters: Names of the weights whose gradient is wanted.
     """
-    plain = to_plain(config)
+    plain = to_plain(config, without_defaults=True)
     determining = {
-        "prompt": config.model.prompt,
-        **as_loaded(config.model),
+        **_put(config),
         "loss": config.loss,
+        **{key: plain["train"][key] for key in _LOSS_KEYS if key in plain["train"]},
         "data": _drop(plain["data"], "path", "test_items"),
         "n_options": config.eval.n_options,
         "batch_size": config.train.batch_size,
@@ -192,9 +195,16 @@ def checkpoint_identity(run_id: str, compute: Compute) -> dict[str, Cell]:
 
 
 def base_weights(config: RunConfig, fingerprints: dict[str, str]) -> str:
-    """Hash what the base model's answers depend on: its weights, and the prompt."""
+    """Hash what the base model's answers depend on: its weights, and how questions and images are put to it."""
     own = {name: print_ for name, print_ in fingerprints.items() if name in ("llava", "clip")}
-    return _digest({"prompt": config.model.prompt, **as_loaded(config.model)}, own)
+    return _digest(_put(config), own)
+
+
+def _put(config: RunConfig) -> dict[str, Any]:
+    """Return how the model is loaded, and how questions and images are put to it."""
+    model = given_values(config.model)
+    put = {key: model[key] for key in ("prompt", "image_aspect") if key in model}
+    return put | as_loaded(config.model)
 
 
 def language_weights(config: RunConfig, fingerprints: dict[str, str]) -> str:

@@ -93,6 +93,8 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     check_method(config.method, config.loss)
     if config.language is not None:
         check_method(config.language, config.loss, "language")
+    if config.projector is not None:
+        check_method(config.projector, config.loss, "projector")
     check_model(config)
     check_options(config.model, compute)
     check_frozen(config)

@@ -112,7 +112,17 @@ def _row(prepared: PreparedRun) -> dict[str, Cell]:
         "model_source": model_source(config.model),
         "threads": torch.get_num_threads(),
         "quantization": config.model.quantization,
+        "image_aspect": config.model.image_aspect,
+        "protocol": _protocol(config),
     }
+
+
+def _protocol(config: RunConfig) -> str | None:
+    """Name the protocol and its setting, and say over how many controls the change is averaged."""
+    protocol = config.protocol
+    if protocol is None:
+        return None
+    return f"{protocol.name} {protocol.setting}, {len(config.controls)} controls"
 
 
 def _encoder(config: RunConfig) -> str:

@@ -127,7 +127,7 @@ def measure(
     results: list[SessionResult] = []
     if not isinstance(config.data, InstructionDataConfig):
         of_target = [before[0], *(answers[0] for answers in by_session)]
-        results = session_results(own[0], config.data.sessions, of_target)
+        results = session_results(own[0], of_target)
         columns["forgetting"] = forgetting(results)
     evaluations += [evaluation_of(*one) for one in zip(prepared.suite, on_suite, strict=True)]
     return Measured(

@@ -1,6 +1,7 @@
 """What an update is trained on: the language model's answer, or CLIP's match of image and class prompt."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -9,9 +10,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from ablate.config.schema import LossName
-from ablate.data.multiple_choice import letters_question
-from ablate.data.types import LabelledImages, MultipleChoiceItem
-from ablate.evaluation.verbs.zero_shot import class_embeddings
+from ablate.data.types import LabelledImages
 from ablate.models.vlm import VisionLanguageModel
 
 IGNORED = -100
@@ -57,20 +56,18 @@ class AnswerLoss(Loss):
         self,
         vlm: VisionLanguageModel,
         images: LabelledImages,
-        items: list[MultipleChoiceItem],
-        letters: bool,
+        asked: Sequence[tuple[str, str]],
     ) -> None:
         """Tokenise every training example once.
 
         Args:
             vlm: The model.
             images: The training images.
-            items: One question per image, in the same order.
-            letters: Ask with the options in the prompt and train on the letter, not on the answer's text.
+            asked: One question with its answer per image, in the same order.
         """
-        self.n = len(items)
+        self.n = len(asked)
         self._pixels = images.pixels
-        rows = [_example(vlm, item, letters) for item in items]
+        rows = [_example(vlm, question, answer) for question, answer in asked]
         self._input_ids = pad_sequence(
             [ids for ids, _ in rows],
             batch_first=True,
@@ -123,30 +120,36 @@ def next_token_loss(
 
 
 class ContrastiveLoss(Loss):
-    """`clip`: symmetric InfoNCE between the images of a batch and the prompts of their classes.
+    """`clip`: symmetric InfoNCE between the images of a batch and a text about each.
 
-    The text tower and the logit scale are frozen, so each class prompt is embedded once.
+    The text tower and the logit scale are frozen, so each text is embedded once. What is drawn is
+    drawn from torch's generator, whose state the trainer keeps.
     """
 
     name = "clip"
 
     def __init__(
-        self,
-        vlm: VisionLanguageModel,
-        images: LabelledImages,
-        class_names: tuple[str, ...],
-        templates: tuple[str, ...],
+        self, vlm: VisionLanguageModel, pixels: Callable[[Tensor], Tensor], texts: Tensor
     ) -> None:
-        """Embed the class prompts, averaged over the templates."""
-        self.n = len(images.ids)
-        self._images = images
-        self._classes = class_embeddings(vlm, class_names, templates).clone()
+        """Match images with texts.
+
+        Args:
+            vlm: The model.
+            pixels: Returns the images at int64 indices `[batch]`: uint8 `[batch, 3, height, width]`.
+            texts: `[images, choices, width]` unit vectors: the texts of every image, of which each pass takes one.
+        """
+        self.n, self._n_choices, _ = texts.shape
+        self._pixels, self._texts = pixels, texts
         self._scale = vlm.clip_scale
 
     def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the InfoNCE loss of the batch at `indices`."""
-        image = _at_least_float32(model(pixels=self._images.pixels[indices]))
-        text = self._classes[self._images.labels[indices].to(image.device)].to(image)
+        choice = torch.zeros_like(indices)
+        if self._n_choices > 1:
+            choice = torch.randint(self._n_choices, indices.shape)
+        image = _at_least_float32(model(pixels=self._pixels(indices)))
+        where = indices.to(self._texts.device), choice.to(self._texts.device)
+        text = self._texts[where].to(image)
         logits = self._scale * image @ text.T
         target = torch.arange(len(indices), device=logits.device)
         by_image = functional.cross_entropy(logits, target)
@@ -158,36 +161,16 @@ class ContrastiveLoss(Loss):
         return len(indices)
 
 
-def build_loss(
-    name: LossName,
-    vlm: VisionLanguageModel,
-    images: LabelledImages,
-    items: list[MultipleChoiceItem],
-    class_names: tuple[str, ...],
-    templates: tuple[str, ...],
-    letters: bool,
-) -> Loss:
-    """Return the loss called `name` over a few-shot training set."""
-    if name == "lm":
-        return AnswerLoss(vlm, images, items, letters)
-    return ContrastiveLoss(vlm, images, class_names, templates)
-
-
 def _at_least_float32(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _example(
-    vlm: VisionLanguageModel, item: MultipleChoiceItem, letters: bool
-) -> tuple[Tensor, Tensor]:
+def _example(vlm: VisionLanguageModel, question: str, answer: str) -> tuple[Tensor, Tensor]:
     """Encode one question with its answer.
 
     Returns:
         Input ids `[length]` and the token each position has to predict, `IGNORED` before the answer.
     """
-    question, answer = item.question, item.options[item.answer]
-    if letters:
-        question, answer = letters_question(question, item.options), chr(ord("A") + item.answer)
     prompt = vlm.prompt_ids(question)
     tokens = [*vlm.answer_ids(question, answer), int(vlm.tokenizer.eos_token_id)]
     input_ids = torch.tensor([*prompt, *tokens[:-1]])

@@ -156,6 +156,8 @@ def _attach(
             )
             gradients = {name: tensor.to(compute.device) for name, tensor in found.items()}
     with watch.stage("train"):
+        # A method may measure by the loss, which may draw.
+        torch.manual_seed(seed)
         method.attach(vlm, _session(vlm, loss, gradients, stage.train, seed, compute))
 
 

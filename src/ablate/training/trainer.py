@@ -157,7 +157,7 @@ class Trainer:
         step = 0
         for _ in range(config.epochs):
             order = torch.randperm(self._loss.n, generator=generator)
-            batches = order.split(config.batch_size)
+            batches = order.split(config.batch_size)[: n_batches(self._loss.n, config)]
             for start in range(0, len(batches), config.accumulation_steps):
                 if step >= last:
                     return
@@ -183,4 +183,11 @@ class Trainer:
 
 def steps_per_epoch(n: int, config: TrainConfig) -> int:
     """Count the optimiser steps of one pass over `n` training examples."""
-    return math.ceil(math.ceil(n / config.batch_size) / config.accumulation_steps)
+    return math.ceil(n_batches(n, config) / config.accumulation_steps)
+
+
+def n_batches(n: int, config: TrainConfig) -> int:
+    """Count the batches of one pass over `n` training examples."""
+    if config.drop_last and n > config.batch_size:
+        return n // config.batch_size
+    return math.ceil(n / config.batch_size)

@@ -11,7 +11,6 @@ from ablate.evaluation.metrics.open_answers import (
     mean_score,
     normalised_answer,
     vqa_accuracy,
-    yes_no_in,
 )
 
 
@@ -70,22 +69,6 @@ def test_vqa_accuracy_of_too_few_people_is_refused():
 )
 def test_exact_match(prediction, answer, right):
     assert exact_match(prediction, answer) is right
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("Yes", True),
-        ("no.", False),
-        ("No, yes would be wrong", False),
-        ("Nothing to see, yes?", True),
-        ("I do not know", None),
-        ("yesterday", None),
-        ("", None),
-    ],
-)
-def test_yes_no_takes_the_first_word_that_stands_alone(text, said):
-    assert yes_no_in(text, "yes", "no") is said
 
 
 def test_f1_is_that_of_precision_and_recall():

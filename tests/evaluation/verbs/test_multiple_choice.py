@@ -9,8 +9,9 @@ from transformers.models.llama.modeling_llama import eager_attention_forward
 
 from ablate.data.multiple_choice import letters_question
 from ablate.data.types import MultipleChoiceItem
+from ablate.evaluation.metrics.reading import read_letter
 from ablate.evaluation.verbs.likelihood import log_likelihoods
-from ablate.evaluation.verbs.multiple_choice import answer_items, letter_in
+from ablate.evaluation.verbs.multiple_choice import answer_items
 from ablate.evaluation.verbs.prompts import ImageTokens, Prompt, embed
 
 pytestmark = pytest.mark.numerical
@@ -157,7 +158,7 @@ def test_generation_equals_generate_without_a_batch(tiny_random_vlm, pixels, ite
             pad_token_id=vlm.tokenizer.eos_token_id,
         )[0, ids.shape[1] :]
         assert answer.text == vlm.tokenizer.decode(generated, skip_special_tokens=True).strip()
-        assert answer.prediction == letter_in(answer.text, len(item.options))
+        assert answer.prediction == read_letter(answer.text, len(item.options), "first")
 
 
 @pytest.mark.parametrize("scoring", ["letters", "answers", "generate"])
@@ -235,24 +236,6 @@ def test_a_model_of_nan_predicts_nothing(tiny_random_vlm, pixels, items):
     assert {answer.prediction for answer in answers} == {None}
 
 
-@pytest.mark.parametrize(
-    ("text", "n_options", "expected"),
-    [
-        ("B", 5, 1),
-        ("B.", 5, 1),
-        ("(C) red", 5, 2),
-        ("The answer is D.", 5, 3),
-        ("Banana", 5, None),
-        ("E", 4, None),
-        ("b", 5, None),
-        ("", 5, None),
-        ("Maybe Z", 26, 25),
-    ],
-)
-def test_letter_in_reads_the_first_letter_that_stands_alone(text, n_options, expected):
-    assert letter_in(text, n_options) == expected
-
-
 @pytest.mark.parametrize("scoring", ["letters", "answers", "generate"])
 @pytest.mark.parametrize("batch_size", [2, 3, 4])
 def test_an_evaluation_goes_on_with_the_same_bits(scoring, batch_size, pixels, items):
@@ -317,3 +300,15 @@ def causal(query, padding):
     if padding is not None:
         visible = visible & padding.bool()[:, None, None]
     return torch.zeros_like(visible, dtype=query.dtype).masked_fill(~visible, -1e9)
+
+
+def test_the_letters_of_a_written_answer_are_scored_as_without_it(tiny_random_vlm, pixels, items):
+    read, both = pixels.__getitem__, {}
+    alone = answered(tiny_random_vlm, read, items, "letters", 7, 6)
+    written = answered(tiny_random_vlm, read, items, "generate", 7, 6)
+    answer_items(tiny_random_vlm, read, items, "generate", 7, 6, both.update, with_scores=True)
+    for index, one in both.items():
+        assert one.text == written[index].text
+        assert one.scores == pytest.approx(alone[index].scores, rel=1e-9)
+    assert len(both) == len(items)
+    assert all(one.scores == () for one in written)

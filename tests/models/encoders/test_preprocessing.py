@@ -10,6 +10,7 @@ from ablate.models.encoders.preprocessing import (
     image_side,
     load_preprocessing,
     normalisation,
+    padded,
     raw_preprocessing,
     resized,
 )
@@ -93,3 +94,19 @@ def test_pixels_that_are_not_normalised_stay(tmp_path):
         tmp_path
     )
     assert normalisation(load(part)) == ([0.0] * 3, [1.0] * 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(50, 40), (33, 77), (8, 7), (1, 4)])
+def test_padding_centres_an_image_between_bars(width, height):
+    image, side = picture(width, height), max(width, height)
+    found = np.asarray(padded(image, (122, 116, 104)))
+    expected = np.empty((side, side, 3), dtype=np.uint8)
+    expected[:] = (122, 116, 104)
+    left, top = (side - width) // 2, (side - height) // 2
+    expected[top : top + height, left : left + width] = np.asarray(image)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_square_image_is_left_as_it_is():
+    image = picture(40, 40)
+    assert padded(image, (1, 2, 3)) is image

@@ -1,6 +1,7 @@
 """Every value a run depends on, typed: what YAML becomes at the config boundary.
 
-No class here has defaults: each value lives once, in `configs/`. Ranges are checked where the
+Values live once, in `configs/`. A key that came later than its class has a default, which means "as it was before":
+files without it still work, and a run whose keys have their defaults keeps its name. Ranges are checked where the
 values are read, so code past the boundary can rely on them.
 """
 
@@ -12,11 +13,19 @@ from ablate.config.schema.data import (
     ImageFolderData,
     InstructionDataConfig,
     LlavaJsonData,
+    SessionClasses,
     ShapesData,
     ShapesInstructData,
 )
 from ablate.config.schema.encoders import EncoderConfig, EncoderPart
-from ablate.config.schema.fields import LossName, Precision, Scoring
+from ablate.config.schema.fields import (
+    ImageAspect,
+    LossName,
+    Precision,
+    Reading,
+    Scoring,
+    ShotsPer,
+)
 from ablate.config.schema.method import METHOD_NAMES, MethodConfig, PeftTunerMethod
 from ablate.config.schema.methods import (
     AdaloraMethod,
@@ -39,16 +48,18 @@ from ablate.config.schema.run import (
     CheckpointConfig,
     EvalConfig,
     ModelConfig,
+    ProtocolConfig,
     RunConfig,
-    TrainConfig,
 )
 from ablate.config.schema.suites import StableConfig, SuiteConfig
 from ablate.config.schema.tasks import TaskConfig
+from ablate.config.schema.train import AugmentConfig, TrainConfig
 
 __all__ = [
     "METHOD_NAMES",
     "AblationConfig",
     "AdaloraMethod",
+    "AugmentConfig",
     "AxisValue",
     "CheckpointConfig",
     "ClusterConfig",
@@ -63,6 +74,7 @@ __all__ = [
     "FrozenMethod",
     "FullLanguageMethod",
     "FullMethod",
+    "ImageAspect",
     "ImageFolderData",
     "InstructionDataConfig",
     "LayerNormMethod",
@@ -77,10 +89,14 @@ __all__ = [
     "NoCluster",
     "PeftTunerMethod",
     "Precision",
+    "ProtocolConfig",
+    "Reading",
     "RunConfig",
     "Scoring",
+    "SessionClasses",
     "ShapesData",
     "ShapesInstructData",
+    "ShotsPer",
     "SlurmCluster",
     "SpuMethod",
     "StableConfig",

@@ -11,13 +11,18 @@ from ablate.config.schema.fields import (
     OpenFraction,
     PositiveFloat,
     PositiveInt,
+    Reading,
     Scenes,
     Scoring,
+    ShotsPer,
     Template,
 )
 
+_Names = Annotated[tuple[str, ...], Field(min_length=1)]
+SessionClasses = Annotated[tuple[_Names, ...], Field(min_length=1)]
 
-@dataclass(frozen=True, config=CLOSED)
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
 class _Data:
     """What every data set's configuration says.
 
@@ -29,6 +34,11 @@ class _Data:
         shots: Training images per class.
         sessions: Continual-learning sessions the classes are split over; 1 is offline.
         test_items: Most test items evaluated; None for all.
+        reading: How a letter is read from what the VLM writes, where `scoring` is `generate`.
+        shots_per: Whether `shots` are for each class, or for each session whatever its classes.
+        session_classes: The classes of every session, by name; None to split them in their order. With `sessions` 1 all
+            are trained on at once.
+        sentence: The answer under `train.open_question`, with one `{}` for the class name; None for the name alone.
     """
 
     name: str
@@ -38,6 +48,10 @@ class _Data:
     shots: PositiveInt
     sessions: PositiveInt
     test_items: PositiveInt | None
+    reading: Reading = "first"
+    shots_per: ShotsPer = "class"
+    session_classes: SessionClasses | None = None
+    sentence: Template | None = None
 
 
 @dataclass(frozen=True, config=CLOSED)

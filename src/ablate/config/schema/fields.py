@@ -18,13 +18,18 @@ Scenes = Annotated[int, Field(gt=0, le=2**20, strict=True)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Fraction = Annotated[float, Field(ge=0, le=1, strict=True)]
+PositiveFraction = Annotated[float, Field(gt=0, le=1, strict=True)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Template = Annotated[str, Field(pattern=r"\{\}")]
+OpenQuestion = Annotated[str, Field(pattern=r"\{question\}")]
 
 LossName = Literal["clip", "lm"]
 Scoring = Literal["letters", "answers", "generate"]
 Attention = Literal["sdpa", "eager", "flash_attention_2"]
 Quantization = Literal["4bit", "8bit"]
+Reading = Literal["first", "strict", "strict-any-case", "lenient"]
+ShotsPer = Literal["class", "session"]
+ImageAspect = Literal["crop", "pad"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 # What a cell of a table may be compared with.
 CellValue = bool | int | float | str

@@ -89,7 +89,7 @@ class TargetModules:
 
 @dataclass(frozen=True, config=CLOSED)
 class LoraMethod(TrainedMethod):
-    """LoRA by peft: on the image encoder, the language model (-l), or all of the model (-f).
+    """LoRA by peft: on the image encoder, the language model (-l), the projector (-p), or all of the model (-f).
 
     Attributes:
         rank: Rank r of the low-rank updates.
@@ -97,7 +97,7 @@ class LoraMethod(TrainedMethod):
         target_modules: The layers that are updated.
     """
 
-    name: Literal["lora", "lora-l", "lora-f"]
+    name: Literal["lora", "lora-l", "lora-p", "lora-f"]
     rank: Rank
     alpha: PositiveFloat
     target_modules: TargetModules

@@ -1,4 +1,4 @@
-"""A run: the model, the recipe, the evaluation, and the ablation it belongs to."""
+"""A run: the model, the evaluation, and the ablation and protocol it belongs to."""
 
 from typing import Annotated, Literal
 
@@ -10,11 +10,10 @@ from ablate.config.schema.encoders import EncoderConfig
 from ablate.config.schema.fields import (
     CLOSED,
     Attention,
-    Fraction,
+    ImageAspect,
     LossName,
-    NonNegativeFloat,
     NonNegativeInt,
-    OpenFraction,
+    OpenQuestion,
     PositiveFloat,
     PositiveInt,
     Precision,
@@ -24,6 +23,7 @@ from ablate.config.schema.fields import (
 )
 from ablate.config.schema.method import MethodConfig
 from ablate.config.schema.suites import SuiteConfig
+from ablate.config.schema.train import AugmentConfig, TrainConfig
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -47,6 +47,8 @@ class ModelConfig:
             template, which is filled in before a run begins.
         turn: How a later question of the same conversation follows the answer before it; holds `{question}`. None as
             for `prompt`.
+        image_aspect: What becomes of an image that is not square: `crop` leaves it to the image encoder's own
+            preprocessing, CLIP's cuts out the centre; `pad` first makes it square with bars of the mean colour.
     """
 
     name: str | None
@@ -60,6 +62,7 @@ class ModelConfig:
     scoring: Scoring
     prompt: Annotated[str, Field(pattern=r"(?s)<image>.*\{question\}")] | None
     turn: Annotated[str, Field(pattern=r"\{question\}")] | None
+    image_aspect: ImageAspect = "crop"
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -77,43 +80,6 @@ class EvalConfig:
     n_options: Annotated[int, Field(ge=2, le=26, strict=True)]
     seed: NonNegativeInt
     max_new_tokens: PositiveInt
-
-
-@dataclass(frozen=True, config=CLOSED)
-class TrainConfig:
-    """How the update is trained.
-
-    Attributes:
-        epochs: Passes over the few-shot training set, in every session.
-        batch_size: Images per forward pass.
-        accumulation_steps: Forward passes per optimiser step: the gradient of one batch of them all. `loss=lm` only.
-        learning_rate: Peak learning rate.
-        encoder_learning_rate: Peak learning rate of the image encoder's parameters; None for the same.
-        minimum_learning_rate: Where the cosine ends.
-        schedule: Linear warm-up then cosine, constant after the warm-up, or that of the authors' code for the loss.
-        warmup_fraction: Share of all steps spent warming up.
-        optimizer: AdamW decays weights, Adam does not.
-        betas: Decay of the two moments.
-        weight_decay: Decoupled weight decay; never on biases and norms. 0 with Adam.
-        max_gradient_norm: Gradients are clipped to this norm; None for no clipping.
-        importance_examples: Most training examples that methods rank weights on; None for all.
-        gradient_checkpointing: Recompute activations in the backward pass to save memory.
-    """
-
-    epochs: PositiveInt
-    batch_size: PositiveInt
-    accumulation_steps: PositiveInt
-    learning_rate: PositiveFloat
-    encoder_learning_rate: PositiveFloat | None
-    minimum_learning_rate: NonNegativeFloat
-    schedule: Literal["cosine", "constant", "reference"]
-    warmup_fraction: Fraction
-    optimizer: Literal["adamw", "adam"]
-    betas: tuple[OpenFraction, OpenFraction]
-    weight_decay: NonNegativeFloat
-    max_gradient_norm: PositiveFloat | None
-    gradient_checkpointing: Switch
-    importance_examples: PositiveInt | None
 
 
 AxisValue = bool | int | float | str
@@ -160,6 +126,25 @@ class CheckpointConfig:
 
 
 @dataclass(frozen=True, config=CLOSED)
+class ProtocolConfig:
+    """A published protocol that a preset has filled the configuration in from.
+
+    Attributes:
+        name: Whose it is.
+        setting: Which of its settings.
+        shots: Training images by setting and data set, `else` for every other data set.
+        open_question: What the LM loss asks, by data set; None for what the test asks.
+        augment: Changes to the images of the CLIP loss.
+    """
+
+    name: str
+    setting: Literal["CL-5", "CL-20", "CL-50", "offline"]
+    shots: dict[str, dict[str, PositiveInt]]
+    open_question: dict[str, OpenQuestion | None]
+    augment: AugmentConfig
+
+
+@dataclass(frozen=True, config=CLOSED)
 class RunConfig:
     """One run: everything that determines its numbers, and where they go.
 
@@ -186,6 +171,8 @@ class RunConfig:
         device: `auto`, or a torch device.
         precision: `auto`, or the autocast type.
         save_model: Keep the whole trained model beside the results.
+        projector: How the projector is trained beside `method` in few-shot learning; None to leave it frozen.
+        protocol: Which published protocol the run follows; None for none.
     """
 
     ablation: AblationConfig | None
@@ -210,3 +197,5 @@ class RunConfig:
     device: str
     precision: Precision
     save_model: Switch
+    projector: MethodConfig | None = None
+    protocol: ProtocolConfig | None = None

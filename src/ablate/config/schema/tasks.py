@@ -11,6 +11,7 @@ from ablate.config.schema.fields import (
     CellValue,
     Fraction,
     PositiveInt,
+    Reading,
     Scenes,
     Scoring,
     Switch,
@@ -181,6 +182,7 @@ class YesNoTask(_RowsTask):
         columns: Where the table holds what; answers are yes and no, true and false, or 1 and 0.
         positive: The word that the model is to say where it is true.
         negative: The word that it is to say otherwise.
+        reading: How one of the two is read from what it writes.
     """
 
     source: Literal["yes-no"]
@@ -188,6 +190,7 @@ class YesNoTask(_RowsTask):
     columns: QuestionColumns
     positive: str
     negative: str
+    reading: Reading = "first"
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -98,14 +98,6 @@ def _bare(text: str) -> str:
     return " ".join(text.lower().translate(str.maketrans("", "", string.punctuation)).split())
 
 
-def yes_no_in(text: str, positive: str, negative: str) -> bool | None:
-    """Read a decision: the first of the two words that stands alone, in any case; None without one."""
-    found = re.search(
-        rf"\b(?:({re.escape(positive)})|{re.escape(negative)})\b", text, flags=re.IGNORECASE
-    )
-    return None if found is None else found[1] is not None
-
-
 def f1(predictions: Sequence[bool | None], answers: Sequence[bool]) -> Accuracy:
     """Return F1 of the positive answer: 2 TP / (2 TP + FP + FN); no decision counts as not positive.
 

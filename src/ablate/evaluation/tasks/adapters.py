@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
 from ablate.evaluation.metrics.accuracy import Accuracy
 from ablate.evaluation.metrics.boxes import Box, box_in, intersection_over_union
-from ablate.evaluation.metrics.open_answers import exact_match, f1, vqa_accuracy, yes_no_in
+from ablate.evaluation.metrics.open_answers import exact_match, f1, vqa_accuracy
+from ablate.evaluation.metrics.reading import read_yes_no
 from ablate.evaluation.task import Task
 from ablate.evaluation.tasks.generated import GeneratedTask, Item
 from ablate.results.items import ItemResult
@@ -76,7 +77,8 @@ class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
     def scored(self, item: Item[bool], text: str, size: tuple[int, int]) -> ItemResult:
         """Read a decision from an answer; the image's size does not matter."""
         del size
-        decided = yes_no_in(text, self._config.positive, self._config.negative)
+        config = self._config
+        decided = read_yes_no(text, config.positive, config.negative, config.reading)
         prediction = None if decided is None else self._word(decided)
         correct = float(decided is item.answer)
         return self.item_result(item, self._word(item.answer), prediction, correct, text)

@@ -2,18 +2,26 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor
 
+from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig, FewShotData
+from ablate.data.few_shot import class_sessions
 from ablate.data.multiple_choice import multiple_choice_items
 from ablate.data.types import ImageClassification
 from ablate.evaluation.metrics.accuracy import Accuracy, accuracy
+from ablate.evaluation.metrics.open_answers import mean_score
 from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import Metric, Task, fingerprint_of
-from ablate.evaluation.verbs.multiple_choice import Answer, answer_items, choice_results
+from ablate.evaluation.verbs.multiple_choice import (
+    Answer,
+    answer_items,
+    best_option,
+    choice_results,
+)
 from ablate.evaluation.verbs.pixels import Pixels
 from ablate.evaluation.verbs.zero_shot import class_embeddings, nearest_classes
 from ablate.models.vlm import VisionLanguageModel
@@ -21,8 +29,19 @@ from ablate.results.items import ItemResult
 
 VQA = "accuracy"
 ZERO_SHOT = "zero_shot_accuracy"
+# Of written answers: what the letters' log-likelihoods alone choose, and the share that no letter could be read from.
+ARGMAX = "argmax_accuracy"
+UNREADABLE = "unreadable"
 # Values of a data set's configuration that do not affect how its test images are put to a model.
-_NOT_PUT = ("name", "path", "shots", "sessions")
+_NOT_PUT = (
+    "name",
+    "path",
+    "shots",
+    "shots_per",
+    "sessions",
+    "session_classes",
+    "sentence",
+)
 
 
 class ClassificationTask(Task):
@@ -31,6 +50,7 @@ class ClassificationTask(Task):
     Attributes:
         labels: Class index of every item.
         class_names: Readable name of every class.
+        sessions: The classes of each session that it is trained in; empty where sessions are not made of classes.
     """
 
     kind: Literal["target", "control"]
@@ -57,7 +77,13 @@ class ClassificationTask(Task):
         self.name, self.kind, self.n = data.name, kind, len(kept)
         self.labels = tuple(int(labels[row]) for row in kept)
         self.class_names = data.class_names
+        self.sessions: tuple[tuple[int, ...], ...] = ()
+        if kind == "target" and data.groups is None:
+            self.sessions = class_sessions(
+                data.class_names, config.sessions, config.session_classes
+            )
         self._templates, self._scoring = data.templates, config.scoring
+        self._reading = config.reading
         self._items = multiple_choice_items(
             [ids[row] for row in kept],
             self.labels,
@@ -69,8 +95,10 @@ class ClassificationTask(Task):
         self._pixels = Pixels(lambda rows: data.test.images([kept[row] for row in rows]))
         vqa = Metric(VQA, 1 / len(self._items[0].options))
         zero_shot = Metric(ZERO_SHOT, 1 / len(data.class_names))
-        self.metrics = (vqa, zero_shot) if has_clip else (vqa,)
-        settings = {key: value for key, value in asdict(config).items() if key not in _NOT_PUT}
+        self._has_clip, self._writes = has_clip, config.scoring == "generate"
+        of_text = (Metric(ARGMAX, vqa.chance), Metric(UNREADABLE, None)) if self._writes else ()
+        self.metrics = (vqa, *((zero_shot,) if has_clip else ()), *of_text)
+        settings = {k: v for k, v in given_values(config).items() if k not in _NOT_PUT}
         self.fingerprint = fingerprint_of(
             data.fingerprint, settings, evaluation.n_options, evaluation.seed
         )
@@ -79,7 +107,7 @@ class ClassificationTask(Task):
         """Answer every question, and classify its image on the way."""
         classes: dict[int, int] = {}
         on_pooled = None
-        if len(self.metrics) > 1:
+        if self._has_clip:
             embeddings = class_embeddings(vlm, self.class_names, self._templates)
 
             def on_pooled(rows: Sequence[int], pooled: Tensor) -> None:
@@ -89,6 +117,15 @@ class ClassificationTask(Task):
             found = {VQA: choice_results(self._items, answered)}
             if on_pooled is not None:
                 found[ZERO_SHOT] = {row: self._classified(row, classes[row]) for row in answered}
+            if self._writes:
+                likeliest = {
+                    row: replace(answer, prediction=best_option(answer.scores))
+                    for row, answer in answered.items()
+                }
+                found[ARGMAX] = choice_results(self._items, likeliest)
+                found[UNREADABLE] = {
+                    row: self._unreadable(row, answer) for row, answer in answered.items()
+                }
             progress.keep(found)
 
         answer_items(
@@ -101,12 +138,20 @@ class ClassificationTask(Task):
             keep,
             progress.n,
             on_pooled,
+            self._reading,
+            with_scores=self._writes,
         )
 
     def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
-        """Return the share of correct predictions."""
-        del metric
+        """Return the share of correct predictions, or that of answers that could not be read."""
+        if metric == UNREADABLE:
+            return mean_score([item.score for item in items])
         return accuracy([item.prediction for item in items], [item.answer for item in items])
+
+    def _unreadable(self, row: int, answer: Answer) -> ItemResult:
+        id_, is_read = self._items[row].id, answer.prediction is not None
+        said = "readable" if is_read else UNREADABLE
+        return ItemResult(id_, id_, "readable", said, float(not is_read), answer.text)
 
     def _classified(self, row: int, predicted: int) -> ItemResult:
         id_, label, names = self._items[row].id, self.labels[row], self.class_names

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from ablate.config.errors import ConfigError
+from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
 from ablate.data.tables.rows import check_items, drawn, read_task_rows
@@ -65,7 +66,7 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         self.n = len(self._chosen)
         self._images = dict(self._rows.digests(item.row for item in self._chosen))
         put = [(i.id, i.question, i.answer, self._images[i.row].hex()) for i in self._chosen]
-        settings = {k: v for k, v in vars(config).items() if k not in _PLACE}
+        settings = {k: v for k, v in given_values(config).items() if k not in _PLACE}
         self.fingerprint = fingerprint_of(put, settings)
 
     def _choose(self, n: int | None) -> list[Item[Answer]]:

@@ -1,15 +1,15 @@
 """Multiple-choice questions answered by the whole vision-language model, in batches."""
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ablate.config.schema import Scoring
+from ablate.config.schema import Reading, Scoring
 from ablate.data.multiple_choice import LETTERS, LETTERS_INSTRUCTION, letters_question
 from ablate.data.types import MultipleChoiceItem
+from ablate.evaluation.metrics.reading import read_letter
 from ablate.evaluation.verbs.generation import generate
 from ablate.evaluation.verbs.inference import inference
 from ablate.evaluation.verbs.likelihood import log_likelihoods
@@ -31,7 +31,7 @@ class Answer:
 
     Attributes:
         prediction: Index of the chosen option; None when nothing could be read from the answer.
-        scores: Log-likelihood of every option; empty for a generated answer.
+        scores: Log-likelihood of every option; empty where it was not asked for.
         text: The generated answer; None where options were scored.
     """
 
@@ -50,6 +50,8 @@ def answer_items(
     on_batch: Callable[[dict[int, Answer]], None],
     n_answered: int = 0,
     on_pooled: OnPooled | None = None,
+    reading: Reading = "first",
+    with_scores: bool = False,
 ) -> None:
     """Answer multiple-choice questions, with or without images, batch by batch.
 
@@ -57,8 +59,8 @@ def answer_items(
     after it is the answer (LoRSU's prompt; the same choice as greedy decoding whenever that
     begins with a letter). `answers`: the prompt holds the question alone, and the option whose
     text has the highest log-likelihood, end token included, is the answer; no correction for
-    length. `generate`: the prompt of `letters`, greedy decoding, the first letter that stands
-    alone.
+    length. `generate`: the prompt of `letters`, greedy decoding, and the letter that `reading`
+    finds in the text.
 
     Args:
         vlm: The model; its training mode is put back afterwards.
@@ -71,6 +73,8 @@ def answer_items(
         n_answered: How many items an earlier call, with the same batch size, has answered: they are left out, and
             the answers to the others are the same, bit for bit.
         on_pooled: Called with the rows of every pass of the image encoder and its pooled output.
+        reading: How a letter is read from a generated answer.
+        with_scores: Score the letters of a generated answer's options too, as `letters` does.
     """
     with inference(vlm), ExitStack() as stack:
         prompts = encode_prompts(vlm, items, scoring)
@@ -87,13 +91,18 @@ def answer_items(
         for chosen in batches[n_done:]:
             batch = embed(vlm, [prompts[index] for index in chosen], image_tokens)
             chosen_items = [items[index] for index in chosen]
+            scores: Sequence[Sequence[float]] = [()] * len(chosen)
+            if scoring != "generate" or with_scores:
+                of = continuations.texts if scoring == "answers" else continuations.letters
+                scores = log_likelihoods(vlm, batch, [of(item) for item in chosen_items])
             if scoring == "generate":
                 texts = generate(vlm, batch, max_new_tokens)
-                found = [_from_text(t, i) for t, i in zip(texts, chosen_items, strict=True)]
+                found = [
+                    Answer(read_letter(text, len(item.options), reading), tuple(row), text)
+                    for text, item, row in zip(texts, chosen_items, scores, strict=True)
+                ]
             else:
-                of = continuations.letters if scoring == "letters" else continuations.texts
-                scores = log_likelihoods(vlm, batch, [of(item) for item in chosen_items])
-                found = [_from_scores(row) for row in scores]
+                found = [Answer(best_option(row), tuple(row), None) for row in scores]
             on_batch(dict(zip(chosen, found, strict=True)))
 
 
@@ -125,10 +134,11 @@ def _result(item: MultipleChoiceItem, answer: Answer) -> ItemResult:
     )
 
 
-def letter_in(text: str, n_options: int) -> int | None:
-    """Return the index of the first option letter that stands alone in `text`, if there is one."""
-    match = re.search(rf"\b[A-{LETTERS[n_options - 1]}]\b", text)
-    return LETTERS.index(match[0]) if match else None
+def best_option(scores: Sequence[float]) -> int | None:
+    """Return the index of the highest log-likelihood, the first of equal ones; None if any is not a number."""
+    if any(math.isnan(score) for score in scores):
+        return None
+    return max(range(len(scores)), key=scores.__getitem__)
 
 
 class _Continuations:
@@ -192,13 +202,3 @@ def _first_encoded(batches: Sequence[Sequence[int]], n_done: int, prompts: Seque
             break
         first -= 1
     return first
-
-
-def _from_scores(scores: Sequence[float]) -> Answer:
-    if any(math.isnan(score) for score in scores):
-        return Answer(None, tuple(scores), None)
-    return Answer(max(range(len(scores)), key=scores.__getitem__), tuple(scores), None)
-
-
-def _from_text(text: str, item: MultipleChoiceItem) -> Answer:
-    return Answer(letter_in(text, len(item.options)), (), text)

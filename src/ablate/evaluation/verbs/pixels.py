@@ -69,7 +69,7 @@ class Pixels:
 
     def reader(self, vlm: VisionLanguageModel) -> ReadPixels:
         """Return what reads rows as a model's preprocessing wants them."""
-        preprocessing = vlm.image_processor.to_json_string()
+        preprocessing = vlm.preprocessing
         if preprocessing != self._preprocessing:
             self._held, self._held_bytes, self._preprocessing = {}, 0, preprocessing
 

@@ -26,16 +26,30 @@ def class_embeddings(
         float32 `[classes, width]`, unit vectors: the mean over templates of unit vectors,
         normalised again.
     """
+    return functional.normalize(prompt_embeddings(vlm, class_names, templates).mean(dim=1), dim=-1)
+
+
+def prompt_embeddings(
+    vlm: VisionLanguageModel, class_names: Sequence[str], templates: Sequence[str]
+) -> Tensor:
+    """Embed every prompt of every class; arguments as of `class_embeddings`.
+
+    Returns:
+        float32 `[classes, templates, width]`, unit vectors.
+    """
     texts = [template.replace("{}", name) for name in class_names for template in templates]
+    return text_embeddings(vlm, texts).view(len(class_names), len(templates), -1)
+
+
+def text_embeddings(vlm: VisionLanguageModel, texts: Sequence[str]) -> Tensor:
+    """Embed texts as float32 `[texts, width]` unit vectors; what is beyond CLIP's context is cut off."""
     with inference(vlm):
         parts = [
             vlm.clip_text_features(texts[start : start + _TEXTS_PER_PASS]).float()
             for start in range(0, len(texts), _TEXTS_PER_PASS)
         ]
-        per_template = torch.cat(parts).view(len(class_names), len(templates), -1)
-        mean = functional.normalize(per_template.mean(dim=1), dim=-1)
     # Outside inference mode, so that a training loss may read it too.
-    return mean.clone()
+    return torch.cat(parts).clone()
 
 
 def nearest_classes(

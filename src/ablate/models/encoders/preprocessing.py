@@ -70,6 +70,20 @@ def resized(processor: BaseImageProcessor, images: Sequence[Image.Image]) -> Ten
     return pixels.to(torch.uint8)
 
 
+def padded(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    """Make an image square with bars of one colour on its short side, as LLaVA-1.5 does (arXiv 2310.03744).
+
+    An odd pixel of the bars stands below or to the right.
+    """
+    width, height = image.size
+    if width == height:
+        return image
+    side = max(width, height)
+    square = Image.new("RGB", (side, side), colour)
+    square.paste(image.convert("RGB"), ((side - width) // 2, (side - height) // 2))
+    return square
+
+
 def _channels(values: Any) -> list[float]:  # noqa: ANN401
     return [float(v) for v in values] if isinstance(values, list | tuple) else [float(values)] * 3
 
