@@ -4,7 +4,13 @@ No class here has defaults: each value lives once, in `configs/`. Ranges are che
 values are read, so code past the boundary can rely on them.
 """
 
-from ablate.config.schema.cluster import ClusterConfig, NoCluster, SlurmCluster, SweepConfig
+from ablate.config.schema.cluster import (
+    BoxCluster,
+    ClusterConfig,
+    NoCluster,
+    SlurmCluster,
+    SweepConfig,
+)
 from ablate.config.schema.data import (
     DataConfig,
     DigitsData,
@@ -50,6 +56,7 @@ __all__ = [
     "AblationConfig",
     "AdaloraMethod",
     "AxisValue",
+    "BoxCluster",
     "CheckpointConfig",
     "ClusterConfig",
     "DataConfig",
