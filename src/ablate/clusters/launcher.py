@@ -15,6 +15,14 @@ Ended = tuple[int, JobReturn]
 class StreamingLauncher(Protocol):
     """A launcher that tells of each job when it ends."""
 
+    def check(self) -> None:
+        """Check that jobs can be made here, before anything is loaded.
+
+        Raises:
+            ConfigError: If not.
+        """
+        ...
+
     def stream(self, job_overrides: Sequence[Sequence[str]]) -> Iterator[Ended]:
         """Launch jobs and yield each as it ends, in whichever order that is.
 

@@ -8,6 +8,7 @@ from ablate.clusters.launcher import AnyLauncher
 from ablate.clusters.slurm import SlurmQueue
 from ablate.config.errors import ConfigError
 from ablate.config.reading import read_sweep_config
+from ablate.config.schema import BoxCluster
 
 
 def check_cluster(config: DictConfig) -> None:
@@ -19,23 +20,22 @@ def check_cluster(config: DictConfig) -> None:
     Raises:
         ConfigError: If one is wrong, or is swept over.
     """
-    for override in OverridesParser.create().parse_overrides(list(config.hydra.overrides.task)):
+    overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    for override in overrides:
         if override.is_sweep_override() and override.key_or_group.partition(".")[0] == "cluster":
             raise ConfigError(
                 f"{override.input_line} was given, but all runs of a call are made in one place. "
                 f"Fix: give {override.key_or_group} one value."
             )
-    read_sweep_config(config)
+    cluster = read_sweep_config(config).cluster
+    given = [override.key_or_group for override in overrides]
+    if isinstance(cluster, BoxCluster) and cluster.address and "cluster.address" not in given:
+        raise ConfigError(
+            "A configuration file sets cluster.address; a file cannot, since what those machines answer is run here. "
+            f"Fix: cluster.address='{cluster.address}' on the command line, if they are yours."
+        )
 
 
 def chosen_launcher(launcher: Launcher) -> AnyLauncher:
-    """Return what makes the runs: a launcher, or in its place what tells of each of its jobs when it ends.
-
-    Raises:
-        ConfigError: If it cannot do so here.
-    """
-    if not SlurmQueue.is_for(launcher):
-        return launcher
-    queue = SlurmQueue(launcher)
-    queue.check()
-    return queue
+    """Return what makes the runs: a launcher, or in its place what tells of each of its jobs when it ends."""
+    return SlurmQueue(launcher) if SlurmQueue.is_for(launcher) else launcher

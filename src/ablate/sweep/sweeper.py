@@ -9,6 +9,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from ablate.clusters.launcher import StreamingLauncher
 from ablate.sweep.cluster import check_cluster, chosen_launcher
 from ablate.sweep.expansion import expand
 
@@ -28,7 +29,7 @@ class AblationSweeper(Sweeper):
         """Keep what Hydra gives and make the launcher.
 
         Raises:
-            ConfigError: If the runs cannot be made where they are to be.
+            ConfigError: If a key of `cluster` is wrong.
         """
         self._context = hydra_context
         self._config = config
@@ -51,6 +52,8 @@ class AblationSweeper(Sweeper):
         loader = self._context.config_loader
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         specs = expand(overrides, self._compose)
+        if isinstance(self._launcher, StreamingLauncher):
+            self._launcher.check()
 
         from ablate.runner.prepare import check_output
         from ablate.sweep.execute import execute

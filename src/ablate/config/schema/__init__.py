@@ -5,7 +5,13 @@ files without it still work, and a run whose keys have their defaults keeps its 
 values are read, so code past the boundary can rely on them.
 """
 
-from ablate.config.schema.cluster import ClusterConfig, NoCluster, SlurmCluster, SweepConfig
+from ablate.config.schema.cluster import (
+    BoxCluster,
+    ClusterConfig,
+    NoCluster,
+    SlurmCluster,
+    SweepConfig,
+)
 from ablate.config.schema.data import (
     DataConfig,
     DigitsData,
@@ -61,6 +67,7 @@ __all__ = [
     "AdaloraMethod",
     "AugmentConfig",
     "AxisValue",
+    "BoxCluster",
     "CheckpointConfig",
     "ClusterConfig",
     "DataConfig",

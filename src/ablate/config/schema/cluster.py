@@ -55,7 +55,26 @@ class SlurmCluster:
     requeues: NonNegativeInt
 
 
-ClusterConfig = Annotated[NoCluster | SlurmCluster, Field(discriminator="kind")]
+@dataclass(frozen=True, config=CLOSED)
+class BoxCluster:
+    """Every run waits for GPUs of its own, on this machine or in a Ray cluster.
+
+    Attributes:
+        kind: `box`.
+        gpus: GPUs of one run; 0 for runs on the CPU.
+        cpus: Threads of one run; None for its share of the machine's cores.
+        tries: How many processes may die while they make one run.
+        address: The Ray cluster to join; None for this machine alone.
+    """
+
+    kind: Literal["box"]
+    gpus: NonNegativeInt
+    cpus: PositiveInt | None
+    tries: PositiveInt
+    address: Line | None
+
+
+ClusterConfig = Annotated[NoCluster | BoxCluster | SlurmCluster, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, config=CLOSED)

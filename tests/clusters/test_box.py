@@ -1,0 +1,155 @@
+"""Runs on eight GPUs that Ray is told of: none is lent twice, and workers that are killed are replaced."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from tests.clusters.calls import process_of, start, wait_for
+from tests.conftest import instead
+
+pytestmark = pytest.mark.cluster
+
+N_GPUS = 8
+VALUES = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+SWEEP = [
+    "+ablation=rank",
+    f"ablation.values=[{','.join(map(str, VALUES))}]",
+    "ablation.baseline=2",
+    "seeds=[0]",
+    "train.epochs=40",
+]
+
+
+@pytest.fixture(scope="module")
+def address():
+    """A Ray cluster of one machine that is said to have eight GPUs."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    options = {
+        "port": port,
+        "num-gpus": N_GPUS,
+        "num-cpus": 2,
+        "object-store-memory": 100 << 20,
+        "include-dashboard": "false",
+    }
+    head = subprocess.Popen(
+        [
+            *command,
+            *(f"--{key}={value}" for key, value in options.items()),
+            "--disable-usage-stats",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    yield f"127.0.0.1:{port}"
+    head.terminate()
+    head.wait(timeout=60)
+
+
+def kill_again_and_again(folder, stop, killed):
+    """Kill each process that makes a run."""
+    while not stop.is_set():
+        process = process_of(folder)
+        if process is not None and process not in killed:
+            killed.append(process)
+            os.kill(process, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def test_no_gpu_is_lent_twice_and_a_run_whose_worker_was_killed_is_made_again(
+    arguments, tmp_path, folders_of, address
+):
+    folders = folders_of(instead(arguments, SWEEP))
+    cluster = ["cluster=box", f"cluster.address={address}", "device=cpu"]
+    process = start(arguments, *SWEEP, *cluster)
+    stop, killed = threading.Event(), []
+    killer = threading.Thread(target=kill_again_and_again, args=(folders[5], stop, killed))
+    killer.start()
+    once = wait_for(lambda: process_of(folders[3]), process)
+    os.kill(once, signal.SIGKILL)
+    output, _ = process.communicate(timeout=300)
+    stop.set()
+    killer.join()
+    assert process.returncode == 1, output
+    assert "Traceback" not in output
+    assert len(killed) == 3
+    table = pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv")
+    assert list(table["value"]) == VALUES
+    rows = table.set_index("value")
+    assert dict(rows["status"]) == {v: "failed" if v == 5 else "ok" for v in VALUES}
+    assert f"process {killed[-1]} on GPU" in rows["error"][5]
+    assert "3 processes have died making this run" in rows["error"][5]
+    assert f"run 2 of 10 is made again: its process {once} on GPU" in output
+    assert process_of(folders[3]) != once
+
+    used = {}
+    for value, row in rows[rows["status"] == "ok"].iterrows():
+        gpu = re.search(r"made on .*GPU (\d+)$", folders[value].log_path.read_text(), re.MULTILINE)
+        used.setdefault(int(gpu[1]), []).append((row["started_at"], row["finished_at"]))
+    assert set(used) <= set(range(N_GPUS))
+    assert len(used) > 1
+    for times in used.values():
+        times.sort()
+        for (_, finished), (started, _) in zip(times, times[1:], strict=False):
+            assert finished <= started
+
+    # The next call makes the one that is missing; without an address it starts Ray by itself.
+    again = start(arguments, *SWEEP, "cluster=box", "cluster.gpus=0")
+    output, _ = again.communicate(timeout=300)
+    assert again.returncode == 0, output
+    assert "9 already done, 1 to run" in output
+    assert set(pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv")["status"]) == {"ok"}
+
+
+def descendants(process):
+    """Return the processes below one."""
+    children = [
+        int(word)
+        for path in Path(f"/proc/{process}/task").glob("*/children")
+        for word in path.read_text().split()
+    ]
+    return {*children, *(below for child in children for below in descendants(child))}
+
+
+def test_stopping_the_call_leaves_rows_and_no_process(arguments, tmp_path):
+    words = ["ablation.values=[2,3,4]", "train.epochs=5000", "cluster=box", "cluster.gpus=0"]
+    process = start(arguments, *instead(SWEEP, words))
+    wait_for(lambda: list(tmp_path.glob("outputs/rank/runs/*/audit.csv")), process)
+    below = descendants(process.pid)
+    assert len(below) > 3
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    rows = pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv")
+    assert set(rows["status"]) == {"interrupted"}
+    deadline = time.monotonic() + 30
+    while left := {one for one in below if Path(f"/proc/{one}").exists()}:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["cluster.address=127.0.0.1:9"], "the Ray cluster there cannot be joined"),
+        ([], "cluster.gpus is 1, but this machine has 0 that torch can use"),
+    ],
+)
+def test_a_place_that_is_not_there_is_one_line(arguments, tmp_path, words, said):
+    process = start(arguments, *SWEEP, "cluster=box", *words)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, output
+    assert said in output
+    assert "Traceback" not in output
+    assert not list(tmp_path.glob("outputs/rank/runs/*"))
