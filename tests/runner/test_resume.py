@@ -82,19 +82,12 @@ INSTRUCTIONS = [
     *("+ablation=freeze", "ablation.values=[lorsu]", "ablation.baseline=lorsu", "seeds=[0]"),
     *("data.scenes=96", "train.epochs=1", "tasks.tasks.place.items=40", "eval.batch_size=16"),
     *(f"tasks.tasks.{name}.items=20" for name in ("shape", "colour", "size", "texture", "count")),
-    *(f"tasks.tasks.words-{name}.items=20" for name in WORDS),
+    *(f"tasks.tasks.words-{name}.items=8" for name in WORDS),
 ]
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["method=lorsu", "data.sessions=3"],
-        ["method=ewc", "data.sessions=2"],
-    ],
-    ids=" ".join,
-)
-def test_ends_inside_a_run_change_no_number(ablate_run, words):
+def test_ends_inside_a_run_change_no_number(ablate_run):
+    words = ["method=lorsu", "data.sessions=2"]
     with (
         ending(Trainer, "_make_step", 0, Killed) as steps,
         ending(Progress, "keep", 0, Killed) as batches,
@@ -130,22 +123,19 @@ def test_ends_inside_a_run_change_no_number(ablate_run, words):
 def test_ends_in_both_stages_of_instructions_change_no_number(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ablate"])
     words = [*INSTRUCTIONS, f"output_dir={tmp_path}"]
-    with (
-        ending(Trainer, "_make_step", 0, Killed) as steps,
-        ending(Progress, "keep", 0, Killed) as batches,
-    ):
+    with ending(Trainer, "_make_step", 0, Killed) as steps:
         assert run([*words, "name=calm"]) == 0
     with ending(Trainer, "_make_step", 2, signal.SIGTERM):
         assert run([*words, "name=rough"]) == 130
     with ending(Trainer, "_make_step", len(steps) - 3, Killed), pytest.raises(Killed):
         run([*words, "name=rough", "checkpoint.steps=1"])
-    with ending(Progress, "keep", 12, Killed), pytest.raises(Killed):
-        run([*words, "name=rough", "checkpoint.steps=1"])
-    assert left(tmp_path / "rough") == {"training.json", "answers.json", "started.json"}
-    with ending(Progress, "keep", 0, Killed) as rest:
+    with ending(Trainer, "_make_step", 0, Killed) as rest:
         assert run([*words, "name=rough"]) == 0
     assert_same(outcome(tmp_path / "rough"), outcome(tmp_path / "calm"))
-    assert len(rest) == len(batches) - 11
+    assert len(rest) == 4
+    log = (only_run(tmp_path / "rough") / "log.txt").read_text()
+    assert "align goes on after step 2" in log
+    assert "fine-tune goes on after step" in log
 
 
 def test_a_damaged_state_is_set_aside_in_one_line_and_training_begins_anew(
