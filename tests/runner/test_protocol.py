@@ -177,7 +177,10 @@ def test_sessions_are_those_listed(ablate_run):
         (["method@projector=lora-p", "method=lora-f"], "trains encoder, language_model, projector"),
         (["method@projector=lora-p", "loss=clip"], "on which loss=clip does not depend"),
         (["model.image_aspect=pat"], "Did you mean 'pad'?"),
-        (["data.reading=loose"], "Allowed: 'first', 'strict', 'strict-any-case' or 'lenient'"),
+        (
+            ["data.reading=loose"],
+            "Allowed: 'first', 'strict', 'strict-any-case', 'lenient' or 'brackets'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(ablate_run, capsys, words, message):

@@ -3,35 +3,34 @@ import pytest
 from ablate.evaluation.metrics.reading import read_letter, read_yes_no
 
 # What is written, and the index that each rule reads among five options.
+RULES = ("first", "strict", "strict-any-case", "lenient", "brackets")
 LETTERS = [
-    # text, first, strict, strict-any-case, lenient
-    ("B", 1, 1, 1, 1),
-    (" B\n", 1, 1, 1, 1),
-    ("B.", 1, None, None, 1),
-    ("b", None, None, 1, 1),
-    ("b.", None, None, None, 1),
-    ("(b)", None, None, None, 1),
-    ("(C) red", 2, None, None, None),
-    ("(c) red", None, None, None, 2),
-    ("The answer is D.", 3, None, None, 3),
-    ("D. a stop sign", 3, None, None, 3),
-    ("C. or A.", 2, None, None, 0),
-    ("Banana", None, None, None, None),
-    ("F", None, None, None, None),
-    ("F.", None, None, None, None),
-    ("AB", None, None, None, None),
-    ("ab", None, None, None, None),
-    ("", None, None, None, None),
-    ("none of them", None, None, None, None),
+    ("B", 1, 1, 1, 1, 1),
+    (" B\n", 1, 1, 1, 1, 1),
+    ("B.", 1, None, None, 1, None),
+    ("b", None, None, 1, 1, 1),
+    ("b.", None, None, None, 1, None),
+    ("b)", None, None, None, None, 1),
+    ("(b)", None, None, None, None, 1),
+    ("(B)", 1, None, None, None, None),
+    ("(c) red", None, None, None, None, 2),
+    ("(c) or (a)", None, None, None, None, 0),
+    ("The answer is D.", 3, None, None, 3, None),
+    ("D. a stop sign", 3, None, None, 3, None),
+    ("C. or A.", 2, None, None, 0, None),
+    ("Banana", None, None, None, None, None),
+    ("F", None, None, None, None, None),
+    ("F.", None, None, None, None, None),
+    ("AB", None, None, None, None, None),
+    ("ab", None, None, None, None, None),
+    ("", None, None, None, None, None),
+    ("none of them", None, None, None, None, None),
 ]
 
 
-@pytest.mark.parametrize(("text", "first", "strict", "any_case", "lenient"), LETTERS)
-def test_a_letter_is_read_by_the_rule(text, first, strict, any_case, lenient):
-    read = [
-        read_letter(text, 5, rule) for rule in ("first", "strict", "strict-any-case", "lenient")
-    ]
-    assert read == [first, strict, any_case, lenient]
+@pytest.mark.parametrize(("text", "expected"), [(row[0], row[1:]) for row in LETTERS])
+def test_a_letter_is_read_by_the_rule(text, expected):
+    assert tuple(read_letter(text, 5, rule) for rule in RULES) == expected
 
 
 def test_only_letters_of_options_are_read():
@@ -52,6 +51,7 @@ def test_only_letters_of_options_are_read():
         ("I do not know", None, None, False),
         ("yesterday", None, None, True),
         ("Y.e.s.", None, True, None),
+        ("yes .", True, None, True),
         ("", None, None, None),
     ],
 )

@@ -5,21 +5,23 @@ import re
 from ablate.config.schema import Reading
 from ablate.data.multiple_choice import LETTERS
 
-# A letter by itself, with what may stand around one: `b`, `B.`, `(b)`.
-_ONE_LETTER = re.compile(r"\(?([A-Za-z])[.)]?")
+# A letter alone, with one bracket at most.
+_LETTER = re.compile(r"\(?[a-z]|[a-z]\)")
 
 
 def read_letter(text: str, n_options: int, reading: Reading) -> int | None:
     """Return the index of the option whose letter an answer gives.
 
-    `first`: the first capital letter of an option that stands alone. `strict`: the answer is that
-    letter and nothing else; `strict-any-case`: of either case. `lenient`: the answer is a letter of
-    either case with or without a dot or brackets, or else the first option, in the options' order,
-    whose letter stands in it as `B.` or `(b)`.
+    `first` is ours: the first capital letter of an option that stands alone. The others are the
+    rules of the LoRSU authors' evaluation (aresPanos/LoRSU, 6b30bce, `eval_vqa_utils.py`), each for
+    data sets of its own:
 
-    The last three are the rules of the LoRSU authors' evaluation (aresPanos/LoRSU, 6b30bce,
-    `eval_vqa_utils.py`), each data set's own: strict for TSI, DALLE, Aircraft, EuroSAT and
-    CounterAnimal, of any case for VisOnlyQA, lenient for GTSRB and MMVP.
+    - `strict`, of TSI, DALLE, Aircraft, EuroSAT and CounterAnimal: the answer is the letter and nothing else.
+    - `strict-any-case`, of VisOnlyQA: of either case.
+    - `lenient`, of GTSRB: a letter of either case, a dot behind it or not; else the first option, in the options'
+      order, whose letter stands in the answer as `B.`
+    - `brackets`, of MMVP: the first option that stands in the answer as `(b)`; else a letter alone, of either case.
+      Theirs first takes any `yes` or `no` in the answer, even in `nose`, for the first and the second option.
 
     Args:
         text: What the model wrote.
@@ -27,27 +29,31 @@ def read_letter(text: str, n_options: int, reading: Reading) -> int | None:
         reading: The rule.
     """
     letters, text = LETTERS[:n_options], text.strip()
+    given, marks = text, tuple[str, ...]()
     match reading:
         case "first":
             alone = re.search(rf"\b[A-{letters[-1]}]\b", text)
             return letters.index(alone[0]) if alone else None
-        case "strict" | "strict-any-case":
-            given = text if reading == "strict" else text.upper()
-            return letters.index(given) if len(given) == 1 and given in letters else None
+        case "strict-any-case":
+            given = text.upper()
         case "lenient":
-            one = _ONE_LETTER.fullmatch(text)
-            if one and one[1].upper() in letters:
-                return letters.index(one[1].upper())
-            found = (f"{letter}." in text or f"({letter.lower()})" in text for letter in letters)
-            return next((index for index, is_there in enumerate(found) if is_there), None)
+            given = text.upper().removesuffix(".")
+            marks = tuple(f"{letter}." for letter in letters)
+        case "brackets":
+            given = text.upper().strip("()") if _LETTER.fullmatch(text.lower()) else ""
+            marks = tuple(f"({letter.lower()})" for letter in letters)
+    if len(given) == 1 and given in letters:
+        return letters.index(given)
+    return next((index for index, mark in enumerate(marks) if mark in text), None)
 
 
 def read_yes_no(text: str, positive: str, negative: str, reading: Reading) -> bool | None:
     """Return whether an answer is the positive word of two, in any case.
 
-    `first`: the first of the two that stands alone. `strict` and `strict-any-case`: the answer is
-    one of them and nothing else but dots (the authors' rule for Hateful Memes). `lenient`: one of them occurs in it,
-    even inside a word (theirs for VSR); where both do, nothing can be read: theirs counts it as correct.
+    `first`: the first of the two that stands alone. `lenient`: one of them occurs in it, even inside
+    a word (the authors' rule for VSR); where both do, nothing can be read: theirs counts it as
+    correct whatever the answer. The others: it is one of them and nothing else but dots (theirs for
+    Hateful Memes).
 
     Args:
         text: What the model wrote.
@@ -62,9 +68,9 @@ def read_yes_no(text: str, positive: str, negative: str, reading: Reading) -> bo
                 rf"\b(?:({re.escape(positive)})|{re.escape(negative)})\b", text, flags=re.IGNORECASE
             )
             return None if found is None else found[1] is not None
-        case "strict" | "strict-any-case":
-            bare = text.lower().replace(".", "").strip()
-            return bare == words[0] if bare in words else None
         case "lenient":
             said = [word in text.lower() for word in words]
             return said[0] if said[0] != said[1] else None
+        case _:
+            bare = text.lower().strip().replace(".", "")
+            return bare == words[0] if bare in words else None
