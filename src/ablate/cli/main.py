@@ -1,5 +1,6 @@
 """The `ablate` command: it picks a subcommand and imports nothing heavy before it must."""
 
+import logging
 import os
 import sys
 
@@ -32,6 +33,8 @@ def main() -> None:
     OpenMP reads it when torch is imported.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Where it is installed, peft imports it, and on a CPU it regrets each time that it has no kernels from the hub.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     steady_streams()
     sys.exit(dispatch(sys.argv[1:]))
 

@@ -1,5 +1,7 @@
 """From a model's configuration to a frozen `VisionLanguageModel` on its device."""
 
+import torch
+
 from ablate.config.schema import ModelConfig
 from ablate.models.compute import Compute
 from ablate.models.conversation import resolved
@@ -40,7 +42,7 @@ def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
             of_clip = config.clip_revision
             clip_config = load_config(config.clip, of_clip)
             options = weights_on(compute.device)
-            clip = load_weights(CLIP, config.clip, of_clip, clip_config, dtype, options)
+            clip = load_weights(CLIP, config.clip, of_clip, clip_config, torch.float32, options)
             clip_tokenizer = load_tokenizer(config.clip, of_clip)
         vlm = VisionLanguageModel(
             llava,
@@ -56,7 +58,7 @@ def load_model(config: ModelConfig, compute: Compute) -> VisionLanguageModel:
 
 def settled(vlm: VisionLanguageModel, compute: Compute) -> VisionLanguageModel:
     """Freeze a model and put it on its device, in evaluation mode."""
-    # What methods train and merge into stays in float32: half precision would round small updates away.
+    # What methods train and merge into is float32, as it was loaded: half precision would round small updates away.
     vlm.vision_tower.float()
     if vlm.clip is not None:
         vlm.clip.float()

@@ -1,7 +1,8 @@
 """The weights of a model, read by transformers: all of them, and nothing else."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -40,12 +41,14 @@ class Kind:
         unread: Pattern of parameters that nothing reads, which its files may lack.
         is_part: Whether its files may hold more than this model: a vision model inside a CLIP, a classifier's head.
         keys: The configuration keys that it is given in, for an error's text.
+        float32: Modules that are loaded in float32: what is trained is not rounded first.
     """
 
     build: Callable[[Any], PreTrainedModel]
     unread: str
     is_part: bool
     keys: str
+    float32: tuple[str, ...] = ()
 
 
 _POOLERS = r"(head|pooler)\."
@@ -54,6 +57,7 @@ LLAVA = Kind(
     rf"^model\.vision_tower\.{_POOLERS}",
     is_part=False,
     keys="model.llava",
+    float32=("vision_tower",),
 )
 # LLaVA's vision tower comes in the place of CLIP's own.
 CLIP = Kind(CLIPModel, r"^vision_model\.", is_part=False, keys="model.clip")
@@ -96,18 +100,19 @@ def load_weights(
     with torch.device("meta"):
         loader: Any = type(kind.build(config))
     try:
-        model, report = loader.from_pretrained(
-            locate(name),
-            config=config,
-            revision=revision or "main",
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            # Without this, transformers raises and names no weight.
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-            **options,
-        )
+        with _in_float32(loader, kind.float32):
+            model, report = loader.from_pretrained(
+                locate(name),
+                config=config,
+                revision=revision or "main",
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                # Without this, transformers raises and names no weight.
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **options,
+            )
     except OSError as error:
         if Path(locate(name)).is_dir():
             raise
@@ -121,6 +126,17 @@ def load_weights(
                 "Fix: train or download the model again, or choose another precision."
             )
     return model
+
+
+@contextmanager
+def _in_float32(loader: Any, modules: tuple[str, ...]) -> Iterator[None]:  # noqa: ANN401
+    """Have transformers load some modules in float32 whatever the type of the rest, as it does for its own models."""
+    usual = loader._keep_in_fp32_modules_strict
+    loader._keep_in_fp32_modules_strict = list(modules) or usual
+    try:
+        yield
+    finally:
+        loader._keep_in_fp32_modules_strict = usual
 
 
 def skeleton(kind: Kind, name: str, config: PreTrainedConfig) -> Any:  # noqa: ANN401

@@ -1,0 +1,138 @@
+"""Every part of a run once: importance, steps and merge of both losses, LoRA, letters, generation, saving, loading."""
+
+import math
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ablate.config.schema import ModelConfig
+from ablate.data.types import ImageClassification
+from ablate.evaluation.progress import Progress
+from ablate.evaluation.verbs.inference import inference
+from ablate.models.files import weight_files
+from ablate.models.loading import load_model
+from ablate.models.saving import save_model
+from ablate.models.vlm import VisionLanguageModel
+from ablate.telemetry.cost import peak_memory_bytes, reset_peak_memory
+from ablate.training.stage import replay_stage
+from gpu.measure import Meter, Row, at_most, holds
+from gpu.runs import Kept, run_config, shots_of, stage_of, task_of, train
+
+RUNS = (("lorsu", "lm"), ("lorsu", "clip"), ("lora", "lm"))
+_STEPS = 3
+
+
+def last_logits(vlm: VisionLanguageModel, data: ImageClassification, meter: Meter) -> Tensor:
+    """Return the logits after a question about an image, float32 on the CPU."""
+    ids = torch.tensor([vlm.prompt_ids(data.question)], device=vlm.device)
+    wanted = torch.zeros_like(ids, dtype=torch.bool)
+    wanted[0, -1] = True
+    with inference(vlm), meter.compute.autocast():
+        pixels = vlm.resize(data.test.images([0]))
+        logits: Tensor = vlm(ids, torch.ones_like(ids), wanted, pixels)
+        return logits.float().cpu()
+
+
+def training(
+    vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, batch_size: int
+) -> Iterator[Row]:
+    """Train by each method and loss, merge, evaluate, and replay what was trained from its file."""
+    kept = Kept(vlm)
+    before = last_logits(vlm, data, meter)
+    for method, loss in RUNS:
+        section = f"run {method} {loss}"
+        words = [f"method={method}", f"loss={loss}", f"data.shots={shots_of(batch_size, _STEPS)}"]
+        words += [f"train.batch_size={batch_size}", "train.epochs=1", "train.learning_rate=1e-3"]
+        config = run_config(*words)
+        reset_peak_memory(meter.compute.device)
+        with tempfile.TemporaryDirectory() as folder:
+            done = train(config, data, vlm, meter.compute, Path(folder))
+            file = Path(folder) / "adapter.safetensors"
+            save_file({name: t.contiguous() for name, t in done.update.items()}, file)
+            yield Row(section, "peak memory", peak_memory_bytes(meter.compute.device) / 1e9, "GB")
+            for stage, seconds in done.seconds.items():
+                yield Row(section, f"{stage} of {_STEPS} batches", seconds, "s")
+            trained = sum(t.numel() for t in done.update.values() if t.is_floating_point())
+            yield Row(section, "scalars in the update", trained)
+            changed = kept.changed()
+            allowed = (".vision_tower.", *([".visual_projection."] if loss == "clip" else []))
+            inside = all(any(part in name for part in allowed) for name in changed)
+            yield holds(
+                section, "the update moved the image encoder alone", bool(changed) and inside
+            )
+            after = last_logits(vlm, data, meter)
+            yield holds(section, "answers moved and are finite", _moved(before, after))
+            merged = {n: p.detach().cpu().clone() for n, p in vlm.vision_tower.named_parameters()}
+            kept.put_back()
+            replay_stage(stage_of(config, data), vlm, load_file(file), config.seed)
+            now = dict(vlm.vision_tower.named_parameters())
+            same = all(torch.equal(now[name].cpu(), weight) for name, weight in merged.items())
+            yield holds(section, "the file gives the same weights again, bit for bit", same)
+            kept.put_back()
+    yield holds("run", "the base model is as it was", not kept.changed())
+
+
+def evaluation(
+    vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, batch_size: int
+) -> Iterator[Row]:
+    """Answer by letters, by generation and zero-shot, as a run does."""
+    for scoring in ("letters", "generate"):
+        words = [f"data.scoring={scoring}", "data.test_items=16", f"eval.batch_size={batch_size}"]
+        config = run_config(*words, "eval.max_new_tokens=4")
+        task = task_of(config, data, has_clip=True)
+        progress = Progress()
+        with meter.compute.autocast():
+            seconds = meter.seconds(lambda t=task, p=progress, c=config: t.evaluate(vlm, c.eval, p))  # type: ignore[misc]
+        answers = progress.answers()
+        yield Row(f"evaluate {scoring}", "seconds for 16 items and zero-shot", seconds, "s")
+        items = answers["accuracy"]
+        if scoring == "letters":
+            finite = all(math.isfinite(p) for item in items for p in item.option_logprobs)
+            yield holds("evaluate letters", "every letter has a likelihood", finite)
+        else:
+            told = all(item.text is not None for item in items)
+            yield holds("evaluate generate", "every question has an answer's text", told)
+        yield holds(
+            f"evaluate {scoring}",
+            "every image has a class",
+            len(answers["zero_shot_accuracy"]) == len(items) == 16,
+        )
+
+
+def saving(
+    vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, folder: Path
+) -> Iterator[Row]:
+    """Write the whole model and load it again, weights on the device as a run has them."""
+    before = last_logits(vlm, data, meter)
+    place = folder / "model"
+    seconds = meter.seconds(lambda: save_model(vlm, place, folder / "partial"))
+    size = sum(file.stat().st_size for file in weight_files(str(place)))
+    yield Row("save and load", "saved", size / 1e9, "GB", note=f"{seconds:.1f} s")
+    model = run_config().model
+    config: ModelConfig = replace(
+        model,
+        llava=str(place),
+        clip=str(place / "clip"),
+        revision=None,
+        prompt=vlm.prompt,
+    )
+    loaded: list[VisionLanguageModel] = []
+    seconds = meter.seconds(lambda: loaded.append(load_model(config, meter.compute)))
+    yield Row("save and load", "loaded", seconds, "s")
+    now = dict(loaded[0].named_parameters())
+    same = all(torch.equal(weight, now[name]) for name, weight in vlm.named_parameters())
+    yield holds("save and load", "every weight is the same, bit for bit", same)
+    # Weights elsewhere in memory may be added up in another order.
+    change = (last_logits(loaded[0], data, meter) - before).abs().max() / before.abs().max()
+    yield at_most(
+        "save and load", "largest change of a logit over the largest", float(change), 1e-5
+    )
+
+
+def _moved(before: Tensor, after: Tensor) -> bool:
+    return bool(after.isfinite().all()) and not torch.equal(before, after)
