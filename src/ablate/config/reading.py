@@ -16,7 +16,7 @@ from ablate.config.schema import RunConfig
 from ablate.config.schema.method import NAMED, TUNER
 
 _ADAPTER = TypeAdapter(RunConfig)
-_UNION_NAMES = ("bool", "int", "float", "str", "list", NAMED, TUNER)
+_UNION_NAMES = ("bool", "int", "float", "str", "list", "dict", NAMED, TUNER)
 _TAG_KEYS = ("name", "kind", "source")
 _WORDS = {
     "too_short": "at least one item",
