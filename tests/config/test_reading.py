@@ -2,16 +2,15 @@
 
 import pytest
 from hydra import compose, initialize_config_dir
+from tests.config.places import places
 
 from ablate.config.errors import ConfigError
 from ablate.config.folder import GROUPS, config_folder, group_files
 from ablate.config.reading import read_run_config, to_plain
 from ablate.config.schema import LorsuMethod, RunConfig
 
-# What a shipped data set or model leaves for the user to fill in.
+# What a shipped model leaves for the user to fill in.
 PATHS = {
-    "imagefolder": ["data.path=."],
-    "llava-instruct": ["data.path=mix.json", "data.image_folder=."],
     "llava": ["model.llava=my/llava"],
     "language": ["model.language=my/language-model"],
 }
@@ -40,7 +39,10 @@ def test_every_shipped_config_composes(group):
     assert choices
     for choice in choices:
         plus = "+" if group == "ablation" else ""
-        run = read(f"{plus}{group}={choice}", *PATHS.get(choice, []))
+        run = read(
+            f"{plus}{group}={choice}",
+            *(places(choice) if group == "data" else PATHS.get(choice, [])),
+        )
         assert to_plain(run)["seed"] == 0
 
 

@@ -4,15 +4,12 @@ import itertools
 
 import pytest
 from hydra import compose, initialize_config_dir
+from tests.config.places import places
 
 from ablate.config.folder import config_folder, group_files
 from ablate.config.reading import read_run_config
 from ablate.config.schema import TrainConfig
 
-FILES = {
-    "imagefolder": ["data.path=."],
-    "llava-instruct": ["data.path=mix.json", "data.image_folder=."],
-}
 # The data sets of the tiny model's own world; anything else is further from it.
 OWN_WORLD = ("shapes", "shapes-source", "shapes-instruct", "llava-instruct")
 DATA = tuple(group_files("data", [config_folder()]))
@@ -37,13 +34,13 @@ def test_the_recipe_follows_the_model_and_the_data_in_any_order(model, data, nam
     if model == "tiny":
         expected = "tiny" if data in OWN_WORLD else "tiny-real"
     for words in itertools.permutations([f"model={model}", f"data={data}"]):
-        assert recipe(*words, *FILES.get(data, [])) == named[expected]
+        assert recipe(*words, *places(data)) == named[expected]
 
 
 @pytest.mark.parametrize("data", ["shapes", "digits", "imagefolder"])
 @pytest.mark.parametrize("train", ["paper", "tiny", "tiny-real"])
 def test_a_recipe_on_the_command_line_wins(train, data, named):
-    words = [f"train={train}", f"data={data}", *FILES.get(data, [])]
+    words = [f"train={train}", f"data={data}", *places(data)]
     for order in (words, words[::-1]):
         assert recipe(*order) == named[train]
 

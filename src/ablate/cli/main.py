@@ -15,6 +15,7 @@ usage: ablate COMMAND [ARGUMENTS]
   run     run an ablation, or a single configuration     ablate run +ablation=rank
   report  verdicts, tables, pictures and a page          ablate report outputs/rank
   list    list the available choices                     ablate list methods
+  data    say what of a data set fits and what does not  ablate data check gtsrb
   import  turn a written plan into ablation files        ablate import plan.md
 
   ablate run --help     groups, keys and their values
@@ -56,6 +57,10 @@ def dispatch(arguments: list[str]) -> int:
         from ablate.cli.list import list_choices
 
         return list_choices(rest)
+    if command == "data":
+        from ablate.cli.data import data
+
+        return data(rest)
     if command == "report":
         from ablate.cli.report import report
 
@@ -70,7 +75,9 @@ def dispatch(arguments: list[str]) -> int:
         return complete(arguments)
     from ablate.config.errors import one_line, unknown
 
-    error = unknown("command", command, ["run", "report", "list", "import", "--help", "--version"])
+    error = unknown(
+        "command", command, ["run", "report", "list", "data", "import", "--help", "--version"]
+    )
     print(f"ablate: {one_line(str(error))}", file=sys.stderr)
     return 2
 

@@ -21,7 +21,7 @@ _SWEEP = TypeAdapter(SweepConfig)
 # What says where and by whom runs are made is no part of a run.
 _NO_RUN = ("hydra", "cluster")
 _NO_RUN_WORD = re.compile(rf"[+~]*(?:{'|'.join(_NO_RUN)})(?:[./=@]|$)")
-_UNION_NAMES = ("bool", "int", "float", "str", "list", NAMED, TUNER)
+_UNION_NAMES = ("bool", "int", "float", "str", "list", "dict", NAMED, TUNER)
 _TAG_KEYS = ("name", "kind", "source")
 _Typed = TypeVar("_Typed")
 _WORDS = {

@@ -4,6 +4,7 @@ from ablate.config.errors import ConfigError
 from ablate.config.schema import (
     DigitsData,
     FewShotData,
+    HubData,
     ImageFolderData,
     InstructionDataConfig,
     LlavaJsonData,
@@ -17,12 +18,15 @@ from ablate.world.conversations import load_shapes_mix
 from ablate.world.source import load_shapes
 
 
-def load_data(config: FewShotData, trained_on: bool = True) -> ImageClassification:
+def load_data(
+    config: FewShotData, trained_on: bool = True, key: str = "data"
+) -> ImageClassification:
     """Load a data set and check that it can give what the configuration asks of it.
 
     Args:
         config: One data set's configuration.
         trained_on: Check that there are enough images for the shots; a control needs none.
+        key: Where it is configured, for messages.
 
     Returns:
         The data set, its images not yet decoded.
@@ -31,7 +35,7 @@ def load_data(config: FewShotData, trained_on: bool = True) -> ImageClassificati
         ConfigError: If the data are missing or broken, or too few for the shots or sessions, or do not have the listed
             classes.
     """
-    data = _load(config)
+    data = _load(config, key)
     n_classes = len(data.class_names)
     if n_classes < 2:
         raise ConfigError(f"Data set '{data.name}' has {n_classes} class; at least 2 are needed.")
@@ -49,7 +53,7 @@ def load_data(config: FewShotData, trained_on: bool = True) -> ImageClassificati
     return data
 
 
-def _load(config: FewShotData) -> ImageClassification:
+def _load(config: FewShotData, key: str) -> ImageClassification:
     # Imported where needed: scikit-learn is optional and `datasets` takes a second to import.
     match config:
         case ShapesData():
@@ -62,6 +66,10 @@ def _load(config: FewShotData) -> ImageClassification:
             from ablate.data.sources.image_folder import load_image_folder
 
             return load_image_folder(config)
+        case HubData():
+            from ablate.data.sources.hub import load_hub
+
+            return load_hub(config, key)
 
 
 def load_instructions(config: InstructionDataConfig) -> InstructionData:

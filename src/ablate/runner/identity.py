@@ -11,6 +11,7 @@ import torch
 import ablate
 from ablate.config.reading import given_values, to_plain
 from ablate.config.schema import RunConfig
+from ablate.config.schema.data import PLACES
 from ablate.evaluation.task import Task
 from ablate.models.compute import Compute
 from ablate.models.encoders.check import encoder_fingerprint
@@ -128,7 +129,7 @@ def _determining(config: RunConfig) -> dict[str, Any]:
         task.get("data") or task for task in (determining["tasks"] or {}).get("tasks", {}).values()
     ]
     for data in (determining["data"], *determining["controls"].values(), *tables):
-        _drop(data, "path", "image_folder", "include_path")
+        _drop(data, *PLACES)
     return determining
 
 

@@ -110,22 +110,23 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
         check_max_tokens(config, data, config.data.max_tokens)
         contents = {"data": data.fingerprint}
     else:
-        data = _once(load_data, config.data, True)
-        own = (_classification(config, config.data, "target"),)
+        data = _once(load_data, config.data, True, "data")
+        own = (_classification(config, config.data, "target", "data"),)
         contents = {"data": data.fingerprint}
         for name, control in config.controls.items():
-            own = (*own, _classification(config, control, "control"))
-            contents[f"controls.{name}"] = _once(load_data, control, False).fingerprint
+            key = f"controls.{name}"
+            own = (*own, _classification(config, control, "control", key))
+            contents[key] = _once(load_data, control, False, key).fingerprint
     prints = fingerprints(config, contents, suite)
     folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, prints))
     return PreparedRun(config, data, (*own, *suite), folder, prints, run_words(overrides))
 
 
 def _classification(
-    config: RunConfig, data: FewShotData, kind: Literal["target", "control"]
+    config: RunConfig, data: FewShotData, kind: Literal["target", "control"], place: str
 ) -> ClassificationTask:
     """Make a data set of the run a task, once in this process: it keeps its decoded images."""
-    loaded = _once(load_data, data, kind == "target")
+    loaded = _once(load_data, data, kind == "target", place)
     has_clip = config.encoder is None and config.model.clip is not None
     key = repr((data, kind, config.eval, has_clip))
     if key not in _loaded:

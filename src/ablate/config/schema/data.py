@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from ablate.config.schema.fields import (
     CLOSED,
+    CellValue,
     NonNegativeInt,
     OpenFraction,
     PositiveFloat,
@@ -14,8 +15,23 @@ from ablate.config.schema.fields import (
     Reading,
     Scenes,
     Scoring,
+    Share,
     ShotsPer,
     Template,
+)
+from ablate.config.schema.tables import ClassColumns, ClassNames, Parts
+
+Draw = Literal["development", "test"]
+# Keys that say where data are. Their content has a hash of its own, wherever it is.
+PLACES = (
+    "path",
+    "image_folder",
+    "include_path",
+    "mirrors",
+    "subset",
+    "revision",
+    "files",
+    "parts",
 )
 
 _Names = Annotated[tuple[str, ...], Field(min_length=1)]
@@ -65,7 +81,7 @@ class ShapesData(_Data):
 
     kind: Literal["shapes"]
     style: str
-    draw: Literal["development", "test"]
+    draw: Draw
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -91,6 +107,9 @@ class ImageFolderData(_Data):
         test_fraction: Share of every class held out when the folder has no `test` part, nor `val` or `validation`.
         split_seed: Seed of that split.
         class_names: Readable name for a class folder; folders not listed are read with `_` and `-` as spaces.
+        draw: Which part is evaluated; recipes are chosen on `development` only.
+        development_fraction: Share of every class held out of the training part for `development`, whichever part is
+            evaluated.
     """
 
     kind: Literal["imagefolder"]
@@ -98,6 +117,58 @@ class ImageFolderData(_Data):
     test_fraction: OpenFraction
     split_seed: NonNegativeInt
     class_names: dict[str, str]
+    draw: Draw = "test"
+    development_fraction: Share = 0.0
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class _TableData(_Data):
+    """A data set in tables: on the hub, or in a folder or file of the same form.
+
+    Attributes:
+        path: Hub id, folder of parquet files or of `save_to_disk`, or a .parquet, .json or .jsonl file.
+        mirrors: Other hub ids of the same data, tried in their order where `path` cannot be read.
+        subset: Configuration of the data set, if it has several.
+        revision: Hub revision, or None for the latest.
+        files: File of a part, by its name, where the data set does not say itself which file is which part.
+        image_folder: Folder that contains the image files, where the image column holds their names.
+        where: Only rows that hold these values, by column; None for all.
+        parts: Which split is trained on, chosen on and reported.
+        draw: Which part is evaluated; recipes are chosen on `development` only.
+        test_fraction: Share held out of the training part where there is no test part.
+        development_fraction: Share held out of what is left where there is no development part, whichever is evaluated.
+        split_seed: Seed of those splits.
+        copies: What becomes of training rows that an evaluated row is a copy of.
+    """
+
+    path: str
+    mirrors: tuple[str, ...]
+    subset: str | None
+    revision: str | None
+    files: dict[str, str] | None
+    image_folder: str | None
+    where: dict[str, CellValue] | None
+    parts: Parts
+    draw: Draw
+    test_fraction: OpenFraction
+    development_fraction: Share
+    split_seed: NonNegativeInt
+    copies: Literal["refuse", "leave-out"]
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class HubData(_TableData):
+    """Images with a class each, in tables.
+
+    Attributes:
+        columns: Where the tables hold what.
+        class_names: Readable name by what the data call a class; or all names, by the number of the class; None for
+            what the data say.
+    """
+
+    kind: Literal["hub"]
+    columns: ClassColumns
+    class_names: ClassNames | None
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -150,6 +221,9 @@ class LlavaJsonData:
     seed: NonNegativeInt
 
 
-FewShotData = Annotated[ShapesData | DigitsData | ImageFolderData, Field(discriminator="kind")]
+TableData = HubData
+FewShotData = Annotated[
+    ShapesData | DigitsData | ImageFolderData | HubData, Field(discriminator="kind")
+]
 InstructionDataConfig = ShapesInstructData | LlavaJsonData
 DataConfig = Annotated[FewShotData | InstructionDataConfig, Field(discriminator="kind")]

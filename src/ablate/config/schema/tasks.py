@@ -1,6 +1,5 @@
 """Tasks that a trained model is evaluated on, one dataclass for each source."""
 
-from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -111,7 +110,7 @@ class RowsData:
         image_folder: Folder that contains the image files, where the image column holds their names.
         image_table: The images, where the image column holds their ids.
         mirrors: Other hub ids of the same data, tried in their order where `path` cannot be read.
-        where: Only rows that hold these values, by column.
+        where: Only rows that hold these values, by column; None for all.
         files: File of a part, by its name, where the data set does not say itself which file is which part.
     """
 
@@ -122,8 +121,8 @@ class RowsData:
     image_folder: str | None
     image_table: ImageTable | None
     mirrors: tuple[str, ...] = ()
-    where: dict[str, CellValue] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    where: dict[str, CellValue] | None = None
+    files: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, config=CLOSED)

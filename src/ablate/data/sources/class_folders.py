@@ -1,10 +1,8 @@
 """How a folder of images is laid out: its parts, its class folders, and what the classes are called."""
 
-import unicodedata
-from collections.abc import Sequence
 from pathlib import Path
 
-from ablate.config.errors import ConfigError, unknown
+from ablate.config.errors import ConfigError
 from ablate.config.text import is_text, printable
 
 TRAIN = "train"
@@ -21,7 +19,6 @@ _MEANT = {
     "valid": "val",
     "validation": "validation",
 }
-_IMAGE_TOKEN = "<image>"
 
 
 def find_parts(root: Path) -> dict[str, Path]:
@@ -102,42 +99,6 @@ def check_same_classes(parts: dict[str, Path], files: dict[str, dict[str, list[P
                 f" '{parts[other].name}/{printable(name)}', or remove"
                 f" '{parts[part].name}/{printable(name)}'."
             )
-
-
-def readable_names(folders: Sequence[str], given: dict[str, str]) -> tuple[str, ...]:
-    """Name every class folder; the names are options of one question, so a reader can tell them apart.
-
-    Args:
-        folders: The class folders.
-        given: Name by class folder; others are read with `_` and `-` as spaces.
-
-    Raises:
-        ConfigError: If a name is given to no folder, or two names are equal but for case and
-            spaces, or one is empty or would stand for an image.
-    """
-    for folder in given:
-        if folder not in folders:
-            raise unknown("class folder in data.class_names", folder, map(printable, folders))
-    named: dict[str, str] = {}
-    names = []
-    for folder in folders:
-        name = given.get(folder, folder.replace("_", " ").replace("-", " ").strip())
-        compared = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-        if not compared or _IMAGE_TOKEN in name:
-            raise ConfigError(
-                f"Class folder '{printable(folder)}' is called '{printable(name)}', which a model"
-                " cannot give as an answer. Rename it, or give it a name in data.class_names."
-            )
-        if compared in named:
-            other = named[compared]
-            raise ConfigError(
-                f"Class folders '{printable(other)}' and '{printable(folder)}' are both called"
-                f" '{printable(name)}'{'' if name in names else ' but for case and spaces'}."
-                " Merge them, or give one another name in data.class_names."
-            )
-        named[compared] = folder
-        names.append(name)
-    return tuple(names)
 
 
 def relative(root: Path, path: Path) -> str:

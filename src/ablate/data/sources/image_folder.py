@@ -12,6 +12,7 @@ from PIL import Image
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ImageFolderData
 from ablate.config.text import printable
+from ablate.data.class_names import readable_names
 from ablate.data.decoding import read_rgb
 from ablate.data.few_shot import stratified_split
 from ablate.data.image_files import digests
@@ -21,7 +22,6 @@ from ablate.data.sources.class_folders import (
     class_files,
     find_parts,
     place,
-    readable_names,
     relative,
 )
 from ablate.data.types import ImageClassification

@@ -47,7 +47,7 @@ class Rows:
         """Return the number of rows."""
         return len(self._table) if self._kept is None else len(self._kept)
 
-    def where(self, values: Mapping[str, CellValue]) -> "Rows":
+    def where(self, values: Mapping[str, CellValue] | None) -> "Rows":
         """Keep the rows whose columns hold these values, compared as texts.
 
         Raises:
@@ -55,8 +55,6 @@ class Rows:
         """
         if not values:
             return self
-        for column in values:
-            self.check_column(column)
         chosen = [
             row
             for row in range(len(self))
@@ -71,14 +69,15 @@ class Rows:
         kept = rows if self._kept is None else self._kept[rows]
         return Rows(self.owner, self._table, self.features, self._images, kept)
 
-    def check_column(self, column: str) -> None:
-        """Raise a ConfigError if there is no such column."""
-        if column not in self._columns:
-            raise unknown(f"column in {self.owner.name}", column, self._columns)
-
     def cell(self, column: str, row: int) -> Any:  # noqa: ANN401  # whatever the table holds
         """Return what a column holds in a row, as a plain value."""
         return self._columns[column][self._place(row)].as_py()
+
+    def values(self, column: str) -> list[Any]:
+        """Return what a column holds in every row."""
+        values = self._columns[column]
+        found: list[Any] = (values if self._kept is None else values.take(self._kept)).to_pylist()
+        return found
 
     def image_key(self, row: int) -> str | int:
         """Return what rows of one image share: the name of its file, else its own cell."""
@@ -140,7 +139,9 @@ def read_rows(
     return Rows(owner, arrow, table.features, images)
 
 
-def read_task_rows(task: str, data: RowsData, columns: Sequence[str], image: str) -> Rows:
+def read_task_rows(
+    task: str, data: RowsData, columns: Sequence[str], image: str, first: int | None = None
+) -> Rows:
     """Read the table of a task of a suite, without decoding any image.
 
     Args:
@@ -148,20 +149,24 @@ def read_task_rows(task: str, data: RowsData, columns: Sequence[str], image: str
         data: Where the table is, and which of its rows count.
         columns: Columns that are needed besides the image.
         image: Column of the image, its file name or its id.
+        first: Only so many rows; None for all.
 
     Raises:
         ConfigError: If the table, a column, or an image is not there.
     """
     owner = Owner(f"task '{task}'", f"tasks.tasks.{task}.data")
-    place = Place(data.path, data.subset, data.split, data.revision, data.mirrors, data.files)
+    place = Place(
+        data.path, data.subset, data.split, data.revision, data.mirrors, data.files, first
+    )
     images = None
     if data.image_table is not None:
         source = data.image_table
         images = (
-            replace(place, path=source.path, subset=source.subset, split=source.split),
+            replace(place, path=source.path, subset=source.subset, split=source.split, first=None),
             source.id,
             source.image,
         )
+    columns = [*columns, *(data.where or ())]
     return read_rows(owner, place, columns, image, data.image_folder, images).where(data.where)
 
 

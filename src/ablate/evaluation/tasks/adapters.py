@@ -17,19 +17,26 @@ _TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0"
 _FEWEST_PEOPLE = 4
 
 
-def generated_task(name: str, config: OpenTask | YesNoTask | BoxTask) -> Task:
+def generated_task(
+    name: str, config: OpenTask | YesNoTask | BoxTask, first: int | None = None
+) -> Task:
     """Read the table of a task that is answered in the model's own words.
+
+    Args:
+        name: Name in the tables.
+        config: The task.
+        first: Only so many rows of the table; None for all.
 
     Raises:
         ConfigError: If it is missing or broken, or an item has no valid answer.
     """
     match config:
         case OpenTask():
-            return OpenQuestions(name, config)
+            return OpenQuestions(name, config, first)
         case YesNoTask():
-            return YesNoQuestions(name, config)
+            return YesNoQuestions(name, config, first)
         case BoxTask():
-            return Boxes(name, config)
+            return Boxes(name, config, first)
 
 
 class OpenQuestions(GeneratedTask[OpenTask, tuple[str, ...]]):

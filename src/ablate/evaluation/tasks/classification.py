@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig, FewShotData
+from ablate.config.schema.data import PLACES
 from ablate.data.few_shot import class_sessions
 from ablate.data.multiple_choice import multiple_choice_items
 from ablate.data.types import ImageClassification
@@ -35,12 +36,12 @@ UNREADABLE = "unreadable"
 # Values of a data set's configuration that do not affect how its test images are put to a model.
 _NOT_PUT = (
     "name",
-    "path",
     "shots",
     "shots_per",
     "sessions",
     "session_classes",
     "sentence",
+    *PLACES,
 )
 
 

@@ -48,8 +48,13 @@ class Item(Generic[Answer]):
 class GeneratedTask(Task, Generic[Config, Answer]):
     """Rows of a table, answered one by one; what an answer is worth is up to the subclass."""
 
-    def __init__(self, name: str, config: Config) -> None:
+    def __init__(self, name: str, config: Config, first: int | None = None) -> None:
         """Read the table.
+
+        Args:
+            name: Name in the tables.
+            config: The task.
+            first: Only so many rows of the table; None for all.
 
         Raises:
             ConfigError: If it is missing or broken or lacks an answer.
@@ -59,7 +64,7 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         self._config: Config = config
         columns = vars(config.columns)
         wanted = [column for key, column in columns.items() if key != "image" and column]
-        self._rows = read_task_rows(name, config.data, wanted, config.columns.image)
+        self._rows = read_task_rows(name, config.data, wanted, config.columns.image, first)
         self._chosen = self._choose(config.items)
         if not self._chosen:
             raise ConfigError(f"The data of task '{name}' have no items. Fix: another data.split.")

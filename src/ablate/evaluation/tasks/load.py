@@ -36,12 +36,13 @@ def load_suite(config: SuiteConfig) -> dict[str, Task]:
     return {name: load_task(name, task) for name, task in config.tasks.items()}
 
 
-def load_task(name: str, config: TaskConfig) -> Task:
+def load_task(name: str, config: TaskConfig, first: int | None = None) -> Task:
     """Load a task's items and check them.
 
     Args:
         name: Name in the tables.
         config: The task.
+        first: Only so many rows of a table, read without the rest; None for all.
 
     Returns:
         The task; images are decoded only while it is evaluated.
@@ -59,7 +60,7 @@ def load_task(name: str, config: TaskConfig) -> Task:
         case OpenTask() | YesNoTask() | BoxTask():
             from ablate.evaluation.tasks.adapters import generated_task
 
-            return generated_task(name, config)
+            return generated_task(name, config, first)
         case LmEvalTask():
             from ablate.evaluation.tasks.harness import HarnessTask
 

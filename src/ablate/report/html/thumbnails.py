@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema.data import DigitsData, FewShotData, ImageFolderData, ShapesData
+from ablate.config.schema.data import DigitsData, FewShotData, HubData, ImageFolderData, ShapesData
 from ablate.config.schema.tasks import ShapesTask
 from ablate.config.yaml_file import parse, read_text
 from ablate.data.decoding import read_rgb
@@ -88,7 +88,7 @@ def _values(content: object) -> Sequence[object]:
     return list(content.values()) if isinstance(content, Mapping) else []
 
 
-def _images_of(config: FewShotData) -> Images:
+def _images_of(config: FewShotData) -> Images | None:
     # Imported where needed: the first two take a second to import, and scikit-learn is optional.
     match config:
         case ShapesData():
@@ -103,6 +103,8 @@ def _images_of(config: FewShotData) -> Images:
             return _by_id(digits.ids, lambda row: digits.images([row])[0])
         case ImageFolderData():
             return _in_folder(Path(config.path).expanduser())
+        case HubData():
+            return None
 
 
 def _by_id(ids: Sequence[str], draw: Callable[[int], Image.Image]) -> Images:

@@ -1,0 +1,157 @@
+"""`ablate data check`: what of a data set or of a task's table fits, before hours are spent on it."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import yaml
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from ablate.cli.explain import explain
+from ablate.config.errors import ConfigError, one_line, unknown
+from ablate.config.folder import config_folder, group_files
+
+if TYPE_CHECKING:
+    from ablate.config.schema.data import DataConfig
+    from ablate.config.schema.tasks import TaskConfig
+    from ablate.data.check import Findings
+
+HELP = """\
+ablate data - look at data
+
+usage: ablate data check NAME [KEY=VALUE ...] [--rows N] [--config-dir FOLDER]
+
+  NAME          one of `ablate list data`, or task/NAME of `ablate list task`
+  KEY=VALUE     as of `ablate run`: data.path=..., tasks.tasks.NAME.data.path=...
+  --rows        rows of every part that are looked at (32)
+  --config-dir  a folder of your own configs
+
+Reads the first rows of every part, and says what fits the configuration and what does not. No model is loaded.
+
+exit codes: 0 all that was looked at fits, 2 something does not
+"""
+_USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+# A task is looked at as one of a suite; this one needs no data.
+_SUITE = "tasks=tiny"
+_MARKS = {True: "fits", False: "NO", None: "note"}
+
+
+def data(arguments: list[str]) -> int:
+    """Check a data set.
+
+    Args:
+        arguments: What follows `ablate data`.
+
+    Returns:
+        The exit code.
+    """
+    if not arguments or {"-h", "--help"} & {*arguments}:
+        print(HELP, end="")
+        return 0 if arguments else 2
+    try:
+        given = _given(arguments)
+        found = _check(given)
+    except _USAGE as error:
+        print(f"ablate data: {one_line(explain(error, []))}", file=sys.stderr)
+        return 2
+    for fits, text in found.lines:
+        print(f"{_MARKS[fits]:<5} {one_line(text)}")
+    print(f"{given.name} {'fits' if found.fits else 'does not fit'}")
+    return 0 if found.fits else 2
+
+
+def _given(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line.
+
+    Raises:
+        ConfigError: If it is not one that `HELP` shows.
+    """
+    if arguments[0] != "check":
+        raise unknown("command of `ablate data`", arguments[0], ["check"])
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.error = _refuse  # type: ignore[method-assign]
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--rows", type=int, default=32)
+    parser.add_argument("--config-dir", type=Path)
+    given, flags = parser.parse_known_args(arguments[1:])
+    if flags:
+        raise unknown("flag", flags[0], ["--rows", "--config-dir"])
+    names = [word for word in given.words if "=" not in word]
+    if len(names) != 1:
+        raise ConfigError(
+            f"{len(names)} names are given; allowed: one. Fix: ablate data check gtsrb."
+        )
+    if given.rows < 1:
+        raise ConfigError(f"--rows is {given.rows}; allowed: 1 or more. Fix: --rows 32.")
+    if given.config_dir is not None and not given.config_dir.is_dir():
+        raise ConfigError(
+            f"--config-dir is '{given.config_dir}', which is not a folder. Fix: give a folder of config groups."
+        )
+    (given.name,) = names
+    given.words = [word for word in given.words if "=" in word]
+    return given
+
+
+def _refuse(message: str) -> NoReturn:
+    raise ConfigError(f"{message[:1].upper()}{message[1:]}. Fix: see `ablate data --help`.")
+
+
+def _check(given: argparse.Namespace) -> "Findings":
+    # Imported where needed: `ablate data --help` needs none of it.
+    from ablate.config.reading import read_run_config
+    from ablate.plans.base import compose_words
+
+    group, _, name = given.name.rpartition("/")
+    folders = [config_folder(), *([given.config_dir] if given.config_dir else [])]
+    sets, tasks = (group_files(group, folders) for group in ("data", "task"))
+    if group not in ("", "data", "task") or name not in {**sets, **tasks}:
+        raise unknown("data set or task", given.name, [*sets, *(f"task/{task}" for task in tasks)])
+    is_task = group == "task" or name not in sets
+    choice = [f"data={name}"]
+    if is_task:
+        is_there = name in compose_words([_SUITE], None).config.tasks.tasks
+        choice = [_SUITE, *([] if is_there else [f"+task@tasks.tasks.{name}={name}"])]
+    run = read_run_config(compose_words([*choice, *given.words], given.config_dir).config)
+    if is_task:
+        assert run.tasks is not None
+        return _check_task(name, run.tasks.tasks[name], given.rows)
+    return _check_set(run.data, given.rows)
+
+
+def _check_set(config: "DataConfig", rows: int) -> "Findings":
+    from ablate.config.schema import InstructionDataConfig
+    from ablate.config.schema.data import TableData
+    from ablate.data.check import Findings, check_data
+    from ablate.recipes.data import load_data, load_instructions
+
+    if isinstance(config, TableData):
+        return check_data(config, "data", rows)
+    found = Findings()
+    with found.looking():
+        if isinstance(config, InstructionDataConfig):
+            found.say(True, f"{len(load_instructions(config).conversations)} conversations")
+        else:
+            loaded = load_data(config)
+            sizes = (
+                f"{len(loaded.train.ids)} images to train on, {len(loaded.test.ids)} to evaluate"
+            )
+            found.say(True, f"{len(loaded.class_names)} classes, {sizes}")
+    return found
+
+
+def _check_task(name: str, config: "TaskConfig", rows: int) -> "Findings":
+    from ablate.data.check import Findings, say_pin
+    from ablate.data.tables.read import Place
+    from ablate.evaluation.tasks.load import load_task
+
+    found = Findings()
+    with found.looking():
+        place = getattr(config, "data", None)
+        if place is not None:
+            say_pin(found, Place(place.path, place.subset, place.split, place.revision))
+        task = load_task(name, config, rows)
+        metrics = ", ".join(f"{metric.name}, chance {metric.chance:.3g}" for metric in task.metrics)
+        found.say(True, f"{task.n} items; {metrics}")
+    return found

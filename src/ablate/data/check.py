@@ -1,0 +1,127 @@
+"""What of a data set fits its configuration and what does not, from its first rows and without a model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from datasets import ClassLabel
+
+from ablate.config.errors import ConfigError
+from ablate.config.schema import HubData
+from ablate.config.schema.data import TableData
+from ablate.config.schema.tables import Part
+from ablate.data.sources.hub import needed_columns
+from ablate.data.sources.labels import name_classes
+from ablate.data.sources.parts import owner_of, place_of, read_part
+from ablate.data.tables.read import Place
+from ablate.data.tables.rows import Rows
+
+_SHOWN = 3
+
+
+@dataclass
+class Findings:
+    """What was found, in the order of the look.
+
+    Attributes:
+        lines: Whether it fits (None for what is only said), and what it is.
+    """
+
+    lines: list[tuple[bool | None, str]] = field(default_factory=list)
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing was found that does not fit."""
+        return all(fits is not False for fits, _ in self.lines)
+
+    def say(self, fits: bool | None, text: str) -> None:
+        """Add a finding."""
+        self.lines.append((fits, text))
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Turn what is refused into a finding."""
+        try:
+            yield
+        except ConfigError as error:
+            self.say(False, str(error))
+
+
+def check_data(config: TableData, key: str, first: int) -> Findings:
+    """Look at the first rows of every part of a data set; no part is downloaded or converted whole.
+
+    Args:
+        config: The data set.
+        key: Where it is configured.
+        first: Rows that are looked at.
+    """
+    found = Findings()
+    say_pin(found, place_of(config, config.parts.train))
+    parts = {
+        "train": config.parts.train,
+        "development": config.parts.development,
+        "test": config.parts.test,
+    }
+    for name, part in parts.items():
+        with found.looking():
+            if part is None:
+                _say_held_out(found, config, name)
+            else:
+                _check_part(found, config, key, name, part, first)
+    return found
+
+
+def say_pin(found: Findings, place: Place) -> None:
+    """Say whether data of the hub stay the same."""
+    if place.is_local:
+        found.say(None, f"'{place.path}' is on this machine")
+    elif place.revision is None:
+        found.say(
+            None, f"'{place.path}' is not pinned: revision is null, so the hub's latest is read"
+        )
+    else:
+        found.say(None, f"'{place.path}' is pinned to revision {place.revision}")
+
+
+def _say_held_out(found: Findings, config: TableData, name: str) -> None:
+    share = config.test_fraction if name == "test" else config.development_fraction
+    found.say(
+        None, f"{name}: {share:.0%} of the training part is held out" if share else f"{name}: none"
+    )
+
+
+def _check_part(
+    found: Findings, config: TableData, key: str, name: str, part: Part, first: int
+) -> None:
+    columns = needed_columns(config)
+    rows = read_part(config, key, part, columns, config.columns.image, first)
+    found.say(True, f"{name}: split '{part.split}', columns {', '.join(rows.features)}")
+    with found.looking():
+        _check_images(found, rows, name)
+    with found.looking():
+        _check_classes(found, config, key, rows, name)
+
+
+def _check_images(found: Findings, rows: Rows, name: str) -> None:
+    sizes = [rows.image(row).size for row in range(len(rows))]
+    shown = ", ".join(f"{width} x {height}" for width, height in dict.fromkeys(sizes[:_SHOWN]))
+    found.say(True, f"{name}: {len(sizes)} images decode ({shown} pixels)")
+
+
+def _check_classes(found: Findings, config: HubData, key: str, rows: Rows, name: str) -> None:
+    column = config.columns.label
+    feature, values = rows.features[column], rows.values(column)
+    owner = owner_of(config, key)
+    if isinstance(feature, ClassLabel):
+        names, order = name_classes(owner, column, feature.names, config, is_class_label=True)
+        what = f"a ClassLabel of {len(order)}"
+    elif all(str(value).isdecimal() for value in values):
+        keys = sorted({str(value) for value in values}, key=int)
+        names, order = name_classes(owner, column, keys, config, is_class_label=False)
+        what = "numbers"
+    else:
+        order = sorted({str(value) for value in values})
+        found.say(True, f"{name}: '{column}' holds texts, such as {', '.join(order[:_SHOWN])}")
+        return
+    said = ", ".join(f"{k} = {n}" for k, n in list(zip(order, names, strict=True))[:_SHOWN])
+    found.say(True, f"{name}: '{column}' holds {what}: {said}, ...")
