@@ -1,5 +1,6 @@
 """Runs on eight GPUs that Ray is told of: none is lent twice, and workers that are killed are replaced."""
 
+import itertools
 import os
 import re
 import signal
@@ -100,7 +101,7 @@ def test_no_gpu_is_lent_twice_and_a_run_whose_worker_was_killed_is_made_again(
     assert len(used) > 1
     for times in used.values():
         times.sort()
-        for (_, finished), (started, _) in zip(times, times[1:], strict=False):
+        for (_, finished), (started, _) in itertools.pairwise(times):
             assert finished <= started
 
     # The next call makes the one that is missing; without an address it starts Ray by itself.
