@@ -85,13 +85,16 @@ SIZES = {
 """LLaVA-1.5-7B, the same with two of its language model's 32 layers, and one for tests."""
 
 
-def random_vlm(size: Size, compute: Compute, seed: int = 0) -> VisionLanguageModel:
+def random_vlm(
+    size: Size, compute: Compute, seed: int = 0, with_clip: bool = True
+) -> VisionLanguageModel:
     """Make a model on its device, frozen and in evaluation mode; its tokenizers are the tiny model's.
 
     Args:
         size: Its shapes.
         compute: Device, and type of the language model's weights.
         seed: Of the weights; those of another device are others.
+        with_clip: Whether there is a CLIP around the image encoder.
     """
     tokenizer, clip_tokenizer = (load_tokenizer(f"tiny:{name}", None) for name in ("llava", "clip"))
     ids = {
@@ -121,11 +124,12 @@ def random_vlm(size: Size, compute: Compute, seed: int = 0) -> VisionLanguageMod
     torch.manual_seed(seed)
     with quiet_transformers(), torch.device(compute.device):
         llava = LlavaForConditionalGeneration._from_config(config, dtype=compute.frozen_dtype)
-        clip = CLIPModel._from_config(clip_config, dtype=torch.float32)
+        clip = CLIPModel._from_config(clip_config, dtype=torch.float32) if with_clip else None
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": side}, crop_size={"height": side, "width": side}
     )
-    vlm = VisionLanguageModel(llava, clip, tokenizer, clip_tokenizer, processor, PROMPT)
+    words = clip_tokenizer if with_clip else None
+    vlm = VisionLanguageModel(llava, clip, tokenizer, words, processor, PROMPT)
     return settled(vlm, compute)
 
 
