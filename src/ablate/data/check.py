@@ -8,11 +8,12 @@ from datasets import ClassLabel
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import HubData
-from ablate.config.schema.data import TableData
+from ablate.config.schema.data import QuestionData, TableData
 from ablate.config.schema.tables import Part
-from ablate.data.sources.hub import needed_columns
+from ablate.data.sources.hub import class_columns
 from ablate.data.sources.labels import name_classes
 from ablate.data.sources.parts import owner_of, place_of, read_part
+from ablate.data.tables.questions import needed_columns, read_question
 from ablate.data.tables.read import Place
 from ablate.data.tables.rows import Rows
 
@@ -56,12 +57,14 @@ def check_data(config: TableData, key: str, first: int) -> Findings:
         first: Rows that are looked at.
     """
     found = Findings()
-    say_pin(found, place_of(config, config.parts.train))
     parts = {
         "train": config.parts.train,
         "development": config.parts.development,
         "test": config.parts.test,
     }
+    places = [place_of(config, part) for part in parts.values() if part is not None]
+    for place in {place.path: place for place in places}.values():
+        say_pin(found, place)
     for name, part in parts.items():
         with found.looking():
             if part is None:
@@ -93,19 +96,33 @@ def _say_held_out(found: Findings, config: TableData, name: str) -> None:
 def _check_part(
     found: Findings, config: TableData, key: str, name: str, part: Part, first: int
 ) -> None:
-    columns = needed_columns(config)
+    columns = class_columns(config) if isinstance(config, HubData) else needed_columns(config)
     rows = read_part(config, key, part, columns, config.columns.image, first)
     found.say(True, f"{name}: split '{part.split}', columns {', '.join(rows.features)}")
     with found.looking():
         _check_images(found, rows, name)
     with found.looking():
-        _check_classes(found, config, key, rows, name)
+        if isinstance(config, HubData):
+            _check_classes(found, config, key, rows, name)
+        else:
+            _check_questions(found, config, rows, name)
 
 
 def _check_images(found: Findings, rows: Rows, name: str) -> None:
     sizes = [rows.image(row).size for row in range(len(rows))]
     shown = ", ".join(f"{width} x {height}" for width, height in dict.fromkeys(sizes[:_SHOWN]))
     found.say(True, f"{name}: {len(sizes)} images decode ({shown} pixels)")
+
+
+def _check_questions(found: Findings, config: QuestionData, rows: Rows, name: str) -> None:
+    read = [read_question(rows, config, row, str(row)) for row in range(len(rows))]
+    sizes = sorted({len(question.options) for question in read})
+    found.say(True, f"{name}: {len(read)} questions with {', '.join(map(str, sizes))} options")
+    first = read[0]
+    asked = config.question.replace("{question}", first.asked)
+    found.say(
+        None, f"{name}: '{asked}' {' | '.join(first.options)} -> {first.options[first.answer]}"
+    )
 
 
 def _check_classes(found: Findings, config: HubData, key: str, rows: Rows, name: str) -> None:

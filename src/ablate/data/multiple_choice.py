@@ -4,7 +4,7 @@ import random
 import string
 from collections.abc import Sequence
 
-from ablate.data.types import MultipleChoiceItem
+from ablate.data.types import ImageClassification, ImageQuestions, MultipleChoiceItem
 
 LETTERS = string.ascii_uppercase
 LETTERS_INSTRUCTION = "Answer with the option's letter from the given choices directly."
@@ -43,6 +43,35 @@ def multiple_choice_items(
         names = tuple(class_names[index] for index in options)
         items.append(MultipleChoiceItem(id_, row, question, names, options.index(label)))
     return items
+
+
+def questions_about(
+    data: ImageClassification, rows: Sequence[int], is_test: bool, n_options: int, seed: int
+) -> list[MultipleChoiceItem]:
+    """Write a question about some images of a data set: its own, or about their class.
+
+    Args:
+        data: The data set.
+        rows: The images, by position in its training or test part.
+        is_test: Which part.
+        n_options: Options of a question about a class.
+        seed: Seed of their draw.
+
+    Returns:
+        One item per image, its image being its place in `rows`.
+    """
+    if isinstance(data, ImageQuestions):
+        return (data.test if is_test else data.train).questions(rows)
+    source = data.test if is_test else data.train
+    ids, labels = source.ids, source.labels
+    return multiple_choice_items(
+        [ids[row] for row in rows],
+        [int(labels[row]) for row in rows],
+        data.class_names,
+        data.question,
+        n_options,
+        seed,
+    )
 
 
 def asked(item: MultipleChoiceItem, by_letters: bool) -> tuple[str, str]:

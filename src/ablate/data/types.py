@@ -73,6 +73,24 @@ class ImageClassification:
         return self.groups or Groups(self.class_names, self.train.labels)
 
 
+class QuestionSource(ImageSource, Protocol):
+    """One part of a data set whose every image has a question of its own; `labels` are those of its categories."""
+
+    def questions(self, indices: Sequence[int]) -> "list[MultipleChoiceItem]":
+        """Read the questions at `indices`; the image of each is its place among them."""
+
+    def asked(self, indices: Sequence[int]) -> list[str]:
+        """Return what is asked about the images at `indices`, without options."""
+
+
+@dataclass(frozen=True)
+class ImageQuestions(ImageClassification):
+    """Questions about images, each with options of its own; its classes are the categories of the questions."""
+
+    train: QuestionSource
+    test: QuestionSource
+
+
 @dataclass(frozen=True)
 class LabelledImages:
     """Decoded images of one split, held in memory at the model's resolution.
@@ -98,6 +116,7 @@ class MultipleChoiceItem:
         question: The question alone, without options.
         options: Answer texts, all different.
         answer: Index of the correct option.
+        cluster: What items that are not independent share, such as their image; None for the item itself.
     """
 
     id: str
@@ -105,6 +124,7 @@ class MultipleChoiceItem:
     question: str
     options: tuple[str, ...]
     answer: int
+    cluster: str | None = None
 
 
 class ImageCollection(Protocol):

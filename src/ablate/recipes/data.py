@@ -2,6 +2,7 @@
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import (
+    ChoicesData,
     DigitsData,
     FewShotData,
     HubData,
@@ -10,10 +11,11 @@ from ablate.config.schema import (
     LlavaJsonData,
     ShapesData,
     ShapesInstructData,
+    YesNoData,
 )
 from ablate.data.few_shot import check_session_shots, class_sessions
 from ablate.data.instructions.llava_json import load_llava_json
-from ablate.data.types import ImageClassification, InstructionData
+from ablate.data.types import ImageClassification, ImageQuestions, InstructionData
 from ablate.world.conversations import load_shapes_mix
 from ablate.world.source import load_shapes
 
@@ -37,7 +39,7 @@ def load_data(
     """
     data = _load(config, key)
     n_classes = len(data.class_names)
-    if n_classes < 2:
+    if n_classes < 2 and not isinstance(data, ImageQuestions):
         raise ConfigError(f"Data set '{data.name}' has {n_classes} class; at least 2 are needed.")
     if not trained_on:
         return data
@@ -70,6 +72,10 @@ def _load(config: FewShotData, key: str) -> ImageClassification:
             from ablate.data.sources.hub import load_hub
 
             return load_hub(config, key)
+        case ChoicesData() | YesNoData():
+            from ablate.data.sources.questions import load_questions
+
+            return load_questions(config, key)
 
 
 def load_instructions(config: InstructionDataConfig) -> InstructionData:

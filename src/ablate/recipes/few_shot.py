@@ -8,8 +8,8 @@ from torch import Tensor
 
 from ablate.config.schema import FewShotData, LossName, RunConfig
 from ablate.data.few_shot import class_sessions, decode, session_indices
-from ablate.data.multiple_choice import asked, asked_openly, multiple_choice_items
-from ablate.data.types import ImageClassification, LabelledImages
+from ablate.data.multiple_choice import asked, asked_openly, questions_about
+from ablate.data.types import ImageClassification, ImageQuestions, LabelledImages
 from ablate.evaluation.verbs.zero_shot import (
     class_embeddings,
     prompt_embeddings,
@@ -91,22 +91,15 @@ class _Session:
     ) -> Loss:
         """Return a loss over images; `rows` are their positions in the data set's training part."""
         if name == "lm":
-            return AnswerLoss(vlm, images, self._asked(target, images))
+            return AnswerLoss(vlm, images, self._asked(target, rows))
         return ContrastiveLoss(
             vlm, self._pixels(target, vlm, images, rows), self._texts(target, vlm, images, rows)
         )
 
-    def _asked(self, target: ImageClassification, images: LabelledImages) -> list[tuple[str, str]]:
+    def _asked(self, target: ImageClassification, rows: Sequence[int]) -> list[tuple[str, str]]:
         """Return a question with its answer for every image."""
         config, data = self._config, self._data
-        items = multiple_choice_items(
-            images.ids,
-            images.labels.tolist(),
-            target.class_names,
-            target.question,
-            config.eval.n_options,
-            config.seed,
-        )
+        items = questions_about(target, rows, False, config.eval.n_options, config.seed)
         open_question = config.train.open_question
         if open_question is not None:
             return [asked_openly(item, open_question, data.sentence) for item in items]
@@ -136,7 +129,7 @@ class _Session:
         rows: Sequence[int],
     ) -> Tensor:
         """Embed the texts that every image may be matched with, `[images, choices, width]`."""
-        if self._config.train.clip_text == "mean":
+        if self._config.train.clip_text == "mean" and not isinstance(target, ImageQuestions):
             mean = class_embeddings(vlm, target.class_names, target.templates)
             return mean[images.labels, None]
         if target.captions is not None:

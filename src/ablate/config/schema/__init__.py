@@ -13,6 +13,7 @@ from ablate.config.schema.cluster import (
     SweepConfig,
 )
 from ablate.config.schema.data import (
+    ChoicesData,
     DataConfig,
     DigitsData,
     FewShotData,
@@ -23,6 +24,7 @@ from ablate.config.schema.data import (
     SessionClasses,
     ShapesData,
     ShapesInstructData,
+    YesNoData,
 )
 from ablate.config.schema.encoders import EncoderConfig, EncoderPart
 from ablate.config.schema.fields import (
@@ -70,6 +72,7 @@ __all__ = [
     "AxisValue",
     "BoxCluster",
     "CheckpointConfig",
+    "ChoicesData",
     "ClusterConfig",
     "DataConfig",
     "DigitsData",
@@ -114,4 +117,5 @@ __all__ = [
     "TargetModules",
     "TaskConfig",
     "TrainConfig",
+    "YesNoData",
 ]

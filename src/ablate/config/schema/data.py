@@ -7,9 +7,11 @@ from pydantic.dataclasses import dataclass
 
 from ablate.config.schema.fields import (
     CLOSED,
+    Caption,
     CellValue,
     NonNegativeInt,
     OpenFraction,
+    OpenQuestion,
     PositiveFloat,
     PositiveInt,
     Reading,
@@ -19,7 +21,13 @@ from ablate.config.schema.fields import (
     ShotsPer,
     Template,
 )
-from ablate.config.schema.tables import ClassColumns, ClassNames, Parts
+from ablate.config.schema.tables import (
+    ChoiceFormat,
+    ClassColumns,
+    ClassNames,
+    Parts,
+    StatementFormat,
+)
 
 Draw = Literal["development", "test"]
 # Keys that say where data are. Their content has a hash of its own, wherever it is.
@@ -138,6 +146,8 @@ class _TableData(_Data):
         test_fraction: Share held out of the training part where there is no test part.
         development_fraction: Share held out of what is left where there is no development part, whichever is evaluated.
         split_seed: Seed of those splits.
+        held_out: `drawn` holds those shares out; `alternating` holds every second image, or group of rows, out for the
+            test.
         copies: What becomes of training rows that an evaluated row is a copy of.
     """
 
@@ -153,6 +163,7 @@ class _TableData(_Data):
     test_fraction: OpenFraction
     development_fraction: Share
     split_seed: NonNegativeInt
+    held_out: Literal["drawn", "alternating"]
     copies: Literal["refuse", "leave-out"]
 
 
@@ -221,9 +232,44 @@ class LlavaJsonData:
     seed: NonNegativeInt
 
 
-TableData = HubData
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class _QuestionData(_TableData):
+    """Questions about images, each with options of its own.
+
+    Attributes:
+        question: What is asked, around the table's `{question}`.
+        templates: Texts about an image for `loss=clip`, of `{question}` and `{answer}`.
+        shots: Training items of each category, or of each session where there are no categories.
+    """
+
+    question: OpenQuestion
+    templates: Annotated[tuple[Caption, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class ChoicesData(ChoiceFormat, _QuestionData):
+    """Multiple-choice questions about images, in tables."""
+
+    kind: Literal["choices"]
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class YesNoData(StatementFormat, _QuestionData):
+    """Statements about images, or questions to be answered by yes or no, in tables.
+
+    Attributes:
+        templates: One text for all images; or one for those of which the statement is true, and one for the others.
+    """
+
+    kind: Literal["yes-no"]
+    templates: Annotated[tuple[Caption, ...], Field(min_length=1, max_length=2)]
+
+
+QuestionData = ChoicesData | YesNoData
+TableData = HubData | QuestionData
 FewShotData = Annotated[
-    ShapesData | DigitsData | ImageFolderData | HubData, Field(discriminator="kind")
+    ShapesData | DigitsData | ImageFolderData | HubData | ChoicesData | YesNoData,
+    Field(discriminator="kind"),
 ]
 InstructionDataConfig = ShapesInstructData | LlavaJsonData
 DataConfig = Annotated[FewShotData | InstructionDataConfig, Field(discriminator="kind")]

@@ -22,6 +22,8 @@ PositiveFraction = Annotated[float, Field(gt=0, le=1, strict=True)]
 Share = Annotated[float, Field(ge=0, lt=1, strict=True)]
 OpenFraction = Annotated[float, Field(gt=0, lt=1, strict=True)]
 Template = Annotated[str, Field(pattern=r"\{\}")]
+# A text about an image, such as CLIP is trained on, from the question about it and the answer.
+Caption = Annotated[str, Field(pattern=r"\{(question|answer)\}")]
 OpenQuestion = Annotated[str, Field(pattern=r"\{question\}")]
 
 LossName = Literal["clip", "lm"]

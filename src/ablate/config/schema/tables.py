@@ -1,12 +1,12 @@
 """Tables of the hub or in files: which parts a data set has, and which column holds what."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 from pydantic.dataclasses import dataclass
 
-from ablate.config.schema.fields import CLOSED
+from ablate.config.schema.fields import CLOSED, PositiveInt
 
 
 def _shape(value: object) -> str:
@@ -35,11 +35,13 @@ class Part:
         path: Hub id, folder or file, where it is not that of the data set.
         subset: Configuration of the data set, where it is not that of the data set.
         split: Its name; `a+b` for several. Means nothing for a single file.
+        revision: Hub revision, where it has a path of its own.
     """
 
     path: str | None
     subset: str | None
     split: str
+    revision: str | None
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -70,3 +72,81 @@ class ClassColumns:
     id: str | None
     image: str
     label: str
+
+
+@dataclass(frozen=True, config=CLOSED)
+class ChoiceColumns:
+    """Columns of a table of multiple-choice questions.
+
+    Attributes:
+        id: Names an item; None to number the rows.
+        image: The image, its file or its id.
+        question: The question.
+        hint: What stands before the question in some rows; None without.
+        options: The options: a list; several columns, one each; or a text to be split.
+        answer: The correct option.
+        category: What shots are counted by and sessions are made of, of one or several columns; None without.
+    """
+
+    id: str | None
+    image: str
+    question: str
+    hint: str | None
+    options: Columns
+    answer: str
+    category: Columns | None
+
+
+@dataclass(frozen=True, config=CLOSED)
+class StatementColumns:
+    """Columns of a table of statements, or questions to be answered by yes or no.
+
+    Attributes:
+        id: Names an item; None to number the rows.
+        image: The image, its file or its id.
+        question: The statement or question.
+        answer: Whether it is true: yes and no, true and false, or 1 and 0.
+        category: What shots are counted by and sessions are made of, of one or several columns; None without.
+    """
+
+    id: str | None
+    image: str
+    question: str
+    answer: str
+    category: Columns | None
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class ChoiceFormat:
+    """How a table holds multiple-choice questions.
+
+    Attributes:
+        columns: Where it holds what.
+        answer: How it names the correct option.
+        separator: What a text of options is split at; None where they are marked, as in `(a) open (b) closed`.
+        empty: Texts that mean an empty cell, in a hint or an option's column.
+        group_rows: Consecutive rows that belong together, such as the two of a pair; 1 for none.
+    """
+
+    columns: ChoiceColumns
+    answer: Literal["letter", "index", "index-from-1", "text"]
+    separator: str | None
+    empty: tuple[str, ...]
+    group_rows: PositiveInt
+
+
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class StatementFormat:
+    """How a table holds statements that are true or not.
+
+    Attributes:
+        columns: Where it holds what.
+        positive: The word for what is true.
+        negative: The word for what is not.
+        group_rows: Consecutive rows that belong together, such as the two of a pair; 1 for none.
+    """
+
+    columns: StatementColumns
+    positive: str
+    negative: str
+    group_rows: PositiveInt

@@ -25,10 +25,12 @@ def find_parts(root: Path) -> dict[str, Path]:
     """Find the folders that hold the class folders.
 
     A folder counts as divided into parts when it has a folder `train` that holds folders; its test
-    part is `test`, else `val`, else `validation`.
+    part is `test`, else `val`, else `validation`. Beside a `test` part, `val` or `validation` is the
+    development part.
 
     Returns:
-        Folder by part: `train`, which is `root` itself where it is not divided, and `test` if there is one.
+        Folder by part: `train`, which is `root` itself where it is not divided, and `test` and `development` if there
+        are such.
 
     Raises:
         ConfigError: If there is anything else beside the parts.
@@ -42,8 +44,8 @@ def find_parts(root: Path) -> dict[str, Path]:
                 f"{place(root, entry)} is beside the folder 'train', where only the folders"
                 f" {', '.join(TEST_PARTS)} are read. {_rename(entry) or 'Move it out of the data.'}"
             )
-    test = [root / name for name in TEST_PARTS if (root / name).is_dir()]
-    return {TRAIN: train, **({"test": test[0]} if test else {})}
+    others = [root / name for name in TEST_PARTS if (root / name).is_dir()]
+    return {TRAIN: train, **dict(zip(("test", "development"), others, strict=False))}
 
 
 def class_files(root: Path, folder: Path) -> dict[str, list[Path]]:

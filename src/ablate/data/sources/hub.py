@@ -64,10 +64,12 @@ def load_hub(config: HubData, key: str) -> ImageClassification:
     Raises:
         ConfigError: If they cannot be read, do not fit the configuration, or have a row in two parts.
     """
-    tables = read_parts(config, key, needed_columns(config), config.columns.image)
+    tables = read_parts(config, key, class_columns(config), config.columns.image)
     names, labels = class_labels(tables.train.owner, tables.all(), config)
     keys = [image_keys(table) for table in tables.all()]
-    train, evaluated = divide(config, key, labels[0], keys[0], keys[1] if keys[1:] else None)
+    train, evaluated = divide(
+        config, key, labels[0], keys[0], keys[0], keys[1] if keys[1:] else None
+    )
     parts = {
         "train": _part(config, tables.train, train, labels[0]),
         "test": _part(config, tables.all()[-1], evaluated, labels[-1]),
@@ -87,7 +89,7 @@ def load_hub(config: HubData, key: str) -> ImageClassification:
     )
 
 
-def needed_columns(config: HubData) -> list[str]:
+def class_columns(config: HubData) -> list[str]:
     """Return the columns that are read besides the image."""
     return [column for column in (config.columns.id, config.columns.label) if column]
 

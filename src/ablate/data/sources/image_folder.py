@@ -64,7 +64,8 @@ class _Images:
 def load_image_folder(config: ImageFolderData) -> ImageClassification:
     """Read a folder of class folders, or of `train` and `test` parts that hold class folders.
 
-    Without a test part, `test_fraction` of every class is held out, drawn by `split_seed`; files of
+    Without a test part, `test_fraction` of every class is held out, drawn by `split_seed`, and
+    without a development part `development_fraction` of what is left, whichever is evaluated; files of
     equal content stand on one side of that split, so no run is tested on what it was trained on.
     Parts that the user made are refused if they share a file's content. The same picture in another
     encoding or size is not found.
@@ -88,7 +89,10 @@ def load_image_folder(config: ImageFolderData) -> ImageClassification:
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise ConfigError(f"data.path='{given}' {what}. Set data.path to a folder of images.")
-    parts = find_parts(root)
+    found = find_parts(root)
+    parts = {TRAIN: found[TRAIN]}
+    if config.draw in found:
+        parts["test"] = found[config.draw]
     listed = {part: class_files(root, folder) for part, folder in parts.items()}
     folders = sorted({name for classes in listed.values() for name in classes})
     if len(folders) < 2:
@@ -102,8 +106,19 @@ def load_image_folder(config: ImageFolderData) -> ImageClassification:
     files = {part: _read(classes, folders) for part, classes in listed.items()}
     if "test" in files:
         _check_apart(root, files[TRAIN], files["test"])
-    else:
-        files = _held_out(files[TRAIN], folders, config)
+    for part, share in (
+        ("test", config.test_fraction),
+        ("development", config.development_fraction),
+    ):
+        if part not in found and share:
+            files[TRAIN], held = _held_out(files[TRAIN], folders, share, config.split_seed)
+            if config.draw == part:
+                files["test"] = held
+    if "test" not in files:
+        raise ConfigError(
+            f"data.draw is 'development', but data.path='{given}' has no such part. Fix:"
+            " data.development_fraction=0.1, which holds it out of the training part, or data.draw=test."
+        )
     return ImageClassification(
         name=config.name,
         class_names=names,
@@ -140,9 +155,9 @@ def _check_apart(root: Path, train: Sequence[_File], test: Sequence[_File]) -> N
 
 
 def _held_out(
-    files: Sequence[_File], folders: Sequence[str], config: ImageFolderData
-) -> dict[str, list[_File]]:
-    """Divide the images of a folder that has no test part; copies follow the first of their content."""
+    files: Sequence[_File], folders: Sequence[str], share: float, seed: int
+) -> tuple[list[_File], list[_File]]:
+    """Hold a share of every class out: what stays, and what is held out; copies follow the first of their content."""
     first: dict[str, _File] = {}
     for file in files:
         first.setdefault(file.digest, file)
@@ -156,13 +171,13 @@ def _held_out(
                 f"Class folder '{printable(folder)}' holds {n} image{'s' * (n == 0)}{copies};"
                 " at least 2 are needed, one to train on and one to test on."
             )
-    _, test = stratified_split(labels, config.test_fraction, config.split_seed)
+    _, test = stratified_split(labels, share, seed)
     contents = list(first)
-    tested = {contents[index] for index in test}
-    return {
-        TRAIN: [file for file in files if file.digest not in tested],
-        "test": [file for file in files if file.digest in tested],
-    }
+    held = {contents[index] for index in test}
+    return (
+        [file for file in files if file.digest not in held],
+        [file for file in files if file.digest in held],
+    )
 
 
 def _table(root: Path, files: Sequence[_File], names: Sequence[str]) -> Dataset:

@@ -96,6 +96,11 @@ def name_classes(
                 f" {len(given)} names. Fix: name every class, or none."
             )
         order = list(keys)
+        if set(keys) == set(given) and order != list(given):
+            raise ConfigError(
+                f"{owner.key}.class_names lists the classes of {owner.name} in another order than column '{column}' has"
+                f" them. Fix: {owner.key}.class_names=null."
+            )
     else:
         raise ConfigError(
             f"Column '{column}' of {owner.name} holds names, such as '{printable(keys[0])}', which a list of names"

@@ -51,8 +51,7 @@ def place_of(config: TableData, part: Part) -> Place:
         path=part.path or config.path,
         subset=part.subset or config.subset,
         split=part.split,
-        # A revision is one of the data set's own repository.
-        revision=None if part.path else config.revision,
+        revision=part.revision if part.path else config.revision,
         mirrors=() if part.path else config.mirrors,
         files=config.files,
     )
@@ -135,18 +134,20 @@ def divide(
     key: str,
     strata: NDArray[np.int32],
     keys: Keys,
+    together: Keys,
     evaluated_keys: Keys | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Decide which rows are trained on and which are evaluated.
 
-    What is held out for a part is never trained on, whichever part is evaluated; rows of one key stay together.
+    What is held out for a part is never trained on, whichever part is evaluated.
 
     Args:
         config: The data set.
         key: Where it is configured.
         strata: What the same share of is held out, for every row of the training table: its class.
         keys: What every row of the training table is known by.
-        evaluated_keys: The same of the evaluated table; None where there is none.
+        together: What rows share that are held out together.
+        evaluated_keys: The keys of the evaluated table; None where there is none.
 
     Returns:
         Rows of the training table, and rows of the evaluated table, or of the training table where there is none.
@@ -157,10 +158,11 @@ def divide(
     train = np.arange(len(keys))
     held = {}
     if config.parts.test is None:
-        train, held["test"] = hold_out(config, key, strata, keys, train, config.test_fraction)
+        take = every_second if config.held_out == "alternating" else hold_out
+        train, held["test"] = take(config, key, strata, together, train, config.test_fraction)
     if config.parts.development is None and config.development_fraction:
         share = config.development_fraction
-        train, held["development"] = hold_out(config, key, strata, keys, train, share)
+        train, held["development"] = hold_out(config, key, strata, together, train, share)
     if evaluated_keys is None:
         return train, held[config.draw]
     copies = np.isin(keys[train], evaluated_keys)
@@ -173,6 +175,26 @@ def divide(
             )
         log.info("%s: %d copies left out of the training part", config.name, copies.sum())
     return train[~copies], np.arange(len(evaluated_keys))
+
+
+def every_second(
+    config: TableData,
+    key: str,
+    strata: NDArray[np.int32],
+    keys: Keys,
+    rows: NDArray[np.int64],
+    share: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Take every second key out of some rows, in their order, whatever the stratum and share; as `hold_out`."""
+    del strata, share
+    names, first = np.unique(keys[rows], return_index=True)
+    if len(names) < 2:
+        raise ConfigError(
+            f"Data set '{config.name}' has too few rows to hold every second out. Fix: {key}.held_out=drawn."
+        )
+    in_order = names[np.argsort(first)]
+    is_held = np.isin(keys[rows], in_order[1::2])
+    return rows[~is_held], rows[is_held]
 
 
 def hold_out(

@@ -1,5 +1,6 @@
 """A data set of the run, as a task: a question about every image and, where there is a CLIP, its class zero-shot."""
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,8 +12,8 @@ from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig, FewShotData
 from ablate.config.schema.data import PLACES
 from ablate.data.few_shot import class_sessions
-from ablate.data.multiple_choice import multiple_choice_items
-from ablate.data.types import ImageClassification
+from ablate.data.multiple_choice import questions_about
+from ablate.data.types import ImageClassification, ImageQuestions
 from ablate.evaluation.metrics.accuracy import Accuracy, accuracy
 from ablate.evaluation.metrics.open_answers import mean_score
 from ablate.evaluation.progress import Progress
@@ -74,7 +75,7 @@ class ClassificationTask(Task):
             has_clip: Whether the model has a CLIP to classify zero-shot with.
         """
         kept = chosen_rows(data, config, evaluation)
-        ids, labels = data.test.ids, data.test.labels
+        labels = data.test.labels
         self.name, self.kind, self.n = data.name, kind, len(kept)
         self.labels = tuple(int(labels[row]) for row in kept)
         self.class_names = data.class_names
@@ -85,16 +86,11 @@ class ClassificationTask(Task):
             )
         self._templates, self._scoring = data.templates, config.scoring
         self._reading = config.reading
-        self._items = multiple_choice_items(
-            [ids[row] for row in kept],
-            self.labels,
-            data.class_names,
-            data.question,
-            evaluation.n_options,
-            evaluation.seed,
-        )
+        self._items = questions_about(data, kept, True, evaluation.n_options, evaluation.seed)
         self._pixels = Pixels(lambda rows: data.test.images([kept[row] for row in rows]))
-        vqa = Metric(VQA, 1 / len(self._items[0].options))
+        has_clip = has_clip and not isinstance(data, ImageQuestions)
+        guessed = [1 / len(item.options) for item in self._items]
+        vqa = Metric(VQA, math.fsum(guessed) / len(guessed))
         zero_shot = Metric(ZERO_SHOT, 1 / len(data.class_names))
         self._has_clip, self._writes = has_clip, config.scoring == "generate"
         of_text = (Metric(ARGMAX, vqa.chance), Metric(UNREADABLE, None)) if self._writes else ()

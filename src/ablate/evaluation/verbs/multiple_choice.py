@@ -116,7 +116,7 @@ def choice_results(
         answered: What the model said, by index in `items`; no choice that could be read counts as wrong.
 
     Returns:
-        The results by index; each item is a cluster of its own.
+        The results by index.
     """
     return {index: _result(items[index], answer) for index, answer in answered.items()}
 
@@ -125,7 +125,7 @@ def _result(item: MultipleChoiceItem, answer: Answer) -> ItemResult:
     chosen = answer.prediction
     return ItemResult(
         id=item.id,
-        cluster=item.id,
+        cluster=item.cluster or item.id,
         answer=item.options[item.answer],
         prediction=None if chosen is None else item.options[chosen],
         score=float(chosen == item.answer),

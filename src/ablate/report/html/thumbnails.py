@@ -11,7 +11,15 @@ from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema.data import DigitsData, FewShotData, HubData, ImageFolderData, ShapesData
+from ablate.config.schema.data import (
+    ChoicesData,
+    DigitsData,
+    FewShotData,
+    HubData,
+    ImageFolderData,
+    ShapesData,
+    YesNoData,
+)
 from ablate.config.schema.tasks import ShapesTask
 from ablate.config.yaml_file import parse, read_text
 from ablate.data.decoding import read_rgb
@@ -103,7 +111,7 @@ def _images_of(config: FewShotData) -> Images | None:
             return _by_id(digits.ids, lambda row: digits.images([row])[0])
         case ImageFolderData():
             return _in_folder(Path(config.path).expanduser())
-        case HubData():
+        case HubData() | ChoicesData() | YesNoData():
             return None
 
 
