@@ -26,6 +26,7 @@ from ablate.telemetry.cost import Stopwatch, peak_memory_bytes, reset_peak_memor
 from ablate.telemetry.interruption import RunInterruptedError
 from ablate.telemetry.place import place
 from ablate.telemetry.progress import say
+from ablate.trackers.tracking import OnStep, tracked
 
 log = logging.getLogger(__name__)
 
@@ -112,10 +113,10 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
             {stage: earlier.seconds.get(stage, 0.0) for stage in ("importance", "train")}
         )
     reset_peak_memory(compute.device)
-    with _logged(folder.log_path):
+    with _logged(folder.log_path), tracked(config.tracker, folder, record) as on_step:
         log.info("made %s", place())
         try:
-            ended, items = _measured(prepared, record, compute, watch, earlier)
+            ended, items = _measured(prepared, record, compute, watch, earlier, on_step)
             _finish(prepared, ended, items, compute, watch, earlier)
         except (Exception, KeyboardInterrupt) as error:
             log.exception("the run failed")
@@ -154,9 +155,10 @@ def _measured(
     compute: Compute,
     watch: Stopwatch,
     earlier: FinishedTraining | Checkpoint | None,
+    on_step: OnStep,
 ) -> tuple[RunRecord, pd.DataFrame]:
     """Return the record of a successful run, and one row per item."""
-    measured = measure(prepared, compute, watch, earlier)
+    measured = measure(prepared, compute, watch, earlier, on_step)
     items = measured.items
     record.digest = outcome_digest(prepared.folder.adapter_path, items)
     check_effect(prepared.config, prepared.folder, record.digest)
