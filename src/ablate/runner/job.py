@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ablate.config.reading import read_run_config, to_plain
+from ablate.config.text import encodable
 from ablate.models.compute import Compute, choose_compute
 from ablate.results.checkpoint import Checkpoint, read_checkpoint
 from ablate.results.effect import check_effect, outcome_digest
@@ -92,7 +93,7 @@ def record_lost(
         if not owned:
             return
         record = began or new_record(prepared)
-        record.row |= {"status": status, "error": reason, "finished_at": now()}
+        record.row |= {"status": status, "error": encodable(reason), "finished_at": now()}
         with _logged(prepared.folder.log_path):
             log.error(reason)
         prepared.folder.finish(record, None)
