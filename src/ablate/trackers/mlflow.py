@@ -5,10 +5,13 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ablate.config.schema.trackers import MlflowTracker
+from ablate.config.schema.trackers import FILE, MlflowTracker
+from ablate.results.files import locked
 from ablate.trackers.base import Facts, Outcome, Tracker
 
 if TYPE_CHECKING:
@@ -41,9 +44,11 @@ class Mlflow(Tracker):
 
         # It says on standard error that it makes a database.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-        self._client = MlflowClient(tracking_uri=self._config.tracking_uri)
+        with self._alone():
+            self._client = MlflowClient(tracking_uri=self._config.tracking_uri)
+            experiment_id = self._experiment_id()
         tags = {"group": run.group, **({"ablation": run.tags[0]} if run.tags else {})}
-        created = self._client.create_run(self._experiment_id(), tags=tags, run_name=run.run_id)
+        created = self._client.create_run(experiment_id, tags=tags, run_name=run.run_id)
         self._run_id = created.info.run_id
         parameters = [Param(_name(key), str(value)) for key, value in run.values.items()]
         for some in _batches(parameters, _MOST_PARAMETERS):
@@ -75,20 +80,21 @@ class Mlflow(Tracker):
             self._client.log_batch(self._run_id, metrics=some)
         self._waiting = []
 
-    def _experiment_id(self) -> str:
-        from mlflow import MlflowException
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from making the database, or the experiment in it, at the same time."""
+        if not self._config.is_file:
+            yield
+            return
+        file = Path(self._config.tracking_uri.removeprefix(FILE))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with locked(file.with_name(f"{file.name}.lock")):
+            yield
 
+    def _experiment_id(self) -> str:
         name = self._config.experiment
         found = self._client.get_experiment_by_name(name)
-        if found is None:
-            try:
-                return str(self._client.create_experiment(name))
-            except MlflowException:
-                # Another process may have been faster.
-                found = self._client.get_experiment_by_name(name)
-                if found is None:
-                    raise
-        return str(found.experiment_id)
+        return str(self._client.create_experiment(name) if found is None else found.experiment_id)
 
 
 def _name(key: str) -> str:

@@ -7,7 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from ablate.config.schema.fields import CLOSED
 
-_FILE = "sqlite:///"
+FILE = "sqlite:///"
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -38,12 +38,12 @@ class MlflowTracker:
     """
 
     experiment: str
-    tracking_uri: Annotated[str, Field(pattern=rf"^({_FILE}.+|https?://[^@]+)$")]
+    tracking_uri: Annotated[str, Field(pattern=rf"^({FILE}.+|https?://[^@]+)$")]
 
     @property
     def is_file(self) -> bool:
         """Whether it stays on this machine."""
-        return self.tracking_uri.startswith(_FILE)
+        return self.tracking_uri.startswith(FILE)
 
 
 @dataclass(frozen=True, config=CLOSED)
