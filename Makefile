@@ -20,7 +20,7 @@ help:  ## show this list
 $(READY): pyproject.toml constraints.txt
 	$(if $(PYTHON),,$(error ablate needs Python 3.11, 3.12 or 3.13, and none of $(PYTHONS) is one. Fix: install one, or PYTHON=/path/to/python3.12))
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,digits,lm-eval,quantization]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,digits,lm-eval,mlflow,quantization,tensorboard,wandb]'
 	touch $(READY)
 
 rank: $(READY)  ## run the rank ablation on the tiny model

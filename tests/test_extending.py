@@ -75,7 +75,7 @@ def commands(page):
 def test_every_addition_works_as_the_page_says(page, copy_of_package):
     root = copy_of_package
     environment = {**os.environ, "PYTHONPATH": str(root / "src")}
-    assert len(commands(page)) == 5
+    assert len(commands(page)) == 6
     for command in commands(page):
         words = shlex.split(command)
         assert words[:2] == ["ablate", "run"]
@@ -97,7 +97,15 @@ def test_every_addition_works_as_the_page_says(page, copy_of_package):
     assert (sums["kind"], sums["n"], sums["chance"]) == ("text", 81, 0.3333)
     table = pd.read_csv(outputs / "table" / "results.csv").iloc[0]
     assert (table["data"], table["n_items"], table["status"]) == ("labelled-table", 8, "ok")
+    written = (outputs / "tracker" / "lines.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert [line["step"] for line in lines[:-1]] == list(range(len(lines) - 1)) != []
+    assert (lines[-1]["status"], lines[-1]["accuracy"]) == ("ok", accuracy_of(outputs / "tracker"))
     assert pd.read_csv(outputs / "column" / "results.csv")["host"].notna().all()
+
+
+def accuracy_of(folder):
+    return pd.read_csv(folder / "results.csv")["accuracy"].iloc[0]
 
 
 def tasks(folder):

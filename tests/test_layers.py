@@ -21,6 +21,7 @@ LAYERS = (
     "evaluation",
     "models",
     "report",
+    "trackers",
     "results",
     "telemetry",
     "world",

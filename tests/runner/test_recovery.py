@@ -84,7 +84,7 @@ def test_a_failed_evaluation_costs_no_second_training(ablate_run, monkeypatch, w
 
 def test_whatever_fails_while_saving_is_a_failed_run_with_a_traceback(ablate_run, monkeypatch):
     def fail(*_):
-        raise pa.ArrowInvalid("tried to convert to boolean")
+        raise pa.ArrowInvalid("tried to convert caf\udce9 to boolean")
 
     with monkeypatch.context() as patched:
         patched.setattr("ablate.results.run_folder.write_items", fail)
@@ -92,7 +92,7 @@ def test_whatever_fails_while_saving_is_a_failed_run_with_a_traceback(ablate_run
     assert code == 1
     row = read_results(outputs / "run").iloc[0]
     assert row["status"] == "failed"
-    assert row["error"] == "ArrowInvalid: tried to convert to boolean"
+    assert row["error"] == r"ArrowInvalid: tried to convert caf\udce9 to boolean"
     assert "ArrowInvalid" in (only_run(outputs) / "log.txt").read_text()
     assert not (only_run(outputs) / "items.parquet").exists()
     assert ablate_run("name=run")[0] == 0

@@ -14,6 +14,7 @@ GROUPS = {
     "task": "task",
     "protocols": "protocol",
     "conversations": "conversation",
+    "trackers": "tracker",
 }
 
 

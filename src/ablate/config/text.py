@@ -31,6 +31,11 @@ def is_text(text: str) -> bool:
     return True
 
 
+def encodable(text: str) -> str:
+    r"""Return a text that any file takes: half characters, of a file name that is not UTF-8, become `\udcff`."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _escaped(character: str) -> str:
     if unicodedata.category(character) not in _ESCAPED or character in _JOINERS:
         return character

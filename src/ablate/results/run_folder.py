@@ -96,6 +96,11 @@ class RunFolder:
         trained = (self.adapter_path, self.audit_path, self.log_path)
         return (*trained, self.training_path, self.checkpoint_path)
 
+    @property
+    def tracked_path(self) -> Path:
+        """Where it says which trackers have the run."""
+        return self.path / "trackers.json"
+
     @contextmanager
     def owned(self, wait: bool, patience_seconds: float = 0) -> Iterator[bool]:
         """Own the folder for the length of the block.
@@ -128,7 +133,7 @@ class RunFolder:
             record: What is known in advance; it is the row of a run that never ended.
             keep: What an earlier try has left that this one goes on from.
         """
-        outcome = (self.path / _RESULT, self.path / _ITEMS)
+        outcome = (self.path / _RESULT, self.path / _ITEMS, self.tracked_path)
         for path in (*outcome, *self.of_training, self.answers_path):
             if path not in keep:
                 path.unlink(missing_ok=True)

@@ -32,6 +32,7 @@ _NOT_DETERMINING = (
     "fail_fast",
     "checkpoint",
     "protocol",
+    "tracker",
 )
 # What a loss is, among the recipe's keys.
 _LOSS_KEYS = ("open_question", "clip_text", "augment")

@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from ablate.config.reading import read_run_config, to_plain
+from ablate.config.text import encodable
 from ablate.models.compute import Compute, choose_compute
 from ablate.results.checkpoint import Checkpoint, read_checkpoint
 from ablate.results.effect import check_effect, outcome_digest
@@ -26,6 +27,7 @@ from ablate.telemetry.cost import Stopwatch, peak_memory_bytes, reset_peak_memor
 from ablate.telemetry.interruption import RunInterruptedError
 from ablate.telemetry.place import place
 from ablate.telemetry.progress import say
+from ablate.trackers.tracking import OnStep, tracked
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ def record_lost(
         if not owned:
             return
         record = began or new_record(prepared)
-        record.row |= {"status": status, "error": reason, "finished_at": now()}
+        record.row |= {"status": status, "error": encodable(reason), "finished_at": now()}
         with _logged(prepared.folder.log_path):
             log.error(reason)
         prepared.folder.finish(record, None)
@@ -112,10 +114,10 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
             {stage: earlier.seconds.get(stage, 0.0) for stage in ("importance", "train")}
         )
     reset_peak_memory(compute.device)
-    with _logged(folder.log_path):
+    with _logged(folder.log_path), tracked(config.tracker, folder, record) as on_step:
         log.info("made %s", place())
         try:
-            ended, items = _measured(prepared, record, compute, watch, earlier)
+            ended, items = _measured(prepared, record, compute, watch, earlier, on_step)
             _finish(prepared, ended, items, compute, watch, earlier)
         except (Exception, KeyboardInterrupt) as error:
             log.exception("the run failed")
@@ -154,9 +156,10 @@ def _measured(
     compute: Compute,
     watch: Stopwatch,
     earlier: FinishedTraining | Checkpoint | None,
+    on_step: OnStep,
 ) -> tuple[RunRecord, pd.DataFrame]:
     """Return the record of a successful run, and one row per item."""
-    measured = measure(prepared, compute, watch, earlier)
+    measured = measure(prepared, compute, watch, earlier, on_step)
     items = measured.items
     record.digest = outcome_digest(prepared.folder.adapter_path, items)
     check_effect(prepared.config, prepared.folder, record.digest)

@@ -32,6 +32,7 @@ from ablate.recipes.checks import (
 from ablate.recipes.data import load_data, load_instructions
 from ablate.results.run_folder import RunFolder
 from ablate.runner.identity import fingerprints, run_id
+from ablate.trackers.build import check_trackers
 
 # Space for the first tables of a sweep.
 _ROOM_BYTES = 1 << 16
@@ -85,6 +86,7 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     Raises:
         ConfigError: If the run could not be made.
     """
+    check_trackers(config.tracker)
     recall(Path(config.output_dir) / CACHE)
     compute = choose_compute(config.device, config.precision)
     config = replace(config, model=named(config.model))

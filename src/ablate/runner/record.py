@@ -6,6 +6,7 @@ import torch
 
 import ablate
 from ablate.config.schema import RunConfig
+from ablate.config.text import encodable
 from ablate.models.files import model_source
 from ablate.models.kinds import read_vision_config
 from ablate.results.record import (
@@ -82,7 +83,7 @@ def ablation_record(config: RunConfig) -> AblationRecord | None:
 
 def failure(error: BaseException) -> dict[str, Cell]:
     """Return the columns that say how a run has failed."""
-    text = " ".join(str(error).split())
+    text = encodable(" ".join(str(error).split()))
     name = type(error).__name__
     return {"status": _status(error), "error": f"{name}: {text}" if text else name}
 

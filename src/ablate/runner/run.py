@@ -31,6 +31,7 @@ from ablate.runner.prepare import PreparedRun
 from ablate.runner.training import train
 from ablate.telemetry.cost import Stopwatch
 from ablate.telemetry.interruption import RunInterruptedError, SafePoints
+from ablate.trackers.tracking import OnStep
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def measure(
     compute: Compute,
     watch: Stopwatch,
     earlier: FinishedTraining | Checkpoint | None,
+    on_step: OnStep,
 ) -> Measured:
     """Train a model and evaluate it: before and after on its own data, then on the suite.
 
@@ -68,6 +70,7 @@ def measure(
         watch: Adds up the seconds of each stage.
         earlier: What an earlier try has trained: it is merged instead of being trained again; or where its training
             was: it goes on from there.
+        on_step: Takes the numbers of each training step.
 
     Returns:
         The run's numbers; the trained update is in the run's folder.
@@ -115,7 +118,7 @@ def measure(
                 after_stage(update)
         else:
             training = train(
-                prepared, stages, vlm, compute, watch, safe_points, earlier, after_stage
+                prepared, stages, vlm, compute, watch, safe_points, earlier, after_stage, on_step
             )
         by_session = sessions.answers()
         after = [*by_session[-1], *evaluator.answers("evaluate controls", own[1:], weights_of)]

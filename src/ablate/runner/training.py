@@ -17,6 +17,7 @@ from ablate.runner.identity import checkpoint_identity, importance_key
 from ablate.runner.prepare import PreparedRun
 from ablate.telemetry.cost import Stopwatch, peak_memory_bytes
 from ablate.telemetry.interruption import SafePoints
+from ablate.trackers.tracking import OnStep
 from ablate.training.audit import totals
 from ablate.training.importance import ImportanceCache
 from ablate.training.stage import Saving, Stage, replay_stage, run_stage
@@ -33,6 +34,7 @@ def train(
     safe_points: SafePoints,
     earlier: Checkpoint | None,
     after_stage: Callable[[Update], None],
+    on_step: OnStep,
 ) -> FinishedTraining:
     """Run every stage; its update is in the run's folder before `after_stage` is called.
 
@@ -45,6 +47,7 @@ def train(
         safe_points: When the state is kept for another process.
         earlier: Where an earlier process was; None to begin.
         after_stage: Called with a stage's update once it is merged, but for stages that only prepare another.
+        on_step: Takes the numbers of each training step.
 
     Raises:
         NonFiniteLossError: If the training loss became NaN or infinite.
@@ -84,7 +87,17 @@ def train(
                 at_end=stage is not stages[-1],
             )
             updates.append(
-                run_stage(stage, vlm, compute, config.seed, watch, importance, write_audit, saving)
+                run_stage(
+                    stage,
+                    vlm,
+                    compute,
+                    config.seed,
+                    watch,
+                    importance,
+                    write_audit,
+                    saving,
+                    on_step,
+                )
             )
         adapter = _named(stages, updates)
         if adapter:

@@ -23,6 +23,7 @@ _NO_AXES = (
     "save_model",
     "seed",
     "seeds",
+    "tracker",
 )
 
 

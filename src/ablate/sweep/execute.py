@@ -18,6 +18,7 @@ from ablate.runner.job import BUSY
 from ablate.sweep.launch import Job, is_incremental, outcomes
 from ablate.sweep.live import LiveSweep
 from ablate.telemetry.progress import say
+from ablate.trackers.tracking import send
 
 # After this many failures for one reason a sweep prints a warning.
 _ENOUGH = 3
@@ -39,6 +40,7 @@ def execute(jobs: Sequence[Job], launcher: AnyLauncher) -> None:
     for job in jobs:
         if job not in waiting:
             update_record(job.run)
+            send(job.run.config.tracker, job.run.folder)
     for folder in folders:
         rebuild(folder)
         _announce(folder, jobs, waiting)

@@ -14,6 +14,7 @@ from ablate.config.errors import ConfigError
 from ablate.config.reading import read_run_config, run_part
 from ablate.config.schema import AxisValue, RunConfig
 from ablate.config.schema.tasks import LmEvalTask
+from ablate.config.schema.trackers import TrackerConfig
 from ablate.sweep.ablation import check_ablation
 
 Compose = Callable[[list[str]], DictConfig]
@@ -125,12 +126,12 @@ def _value_overrides(config: DictConfig, overrides: list[str]) -> list[list[str]
 
 def _run_spec(overrides: list[str], compose: Compose) -> RunSpec:
     config = read_run_config(compose(overrides))
-    _check_task_code(config, overrides)
+    _check_permissions(config, overrides)
     return RunSpec(tuple(overrides), config)
 
 
-def _check_task_code(config: RunConfig, overrides: list[str]) -> None:
-    """Refuse permission to run a task's code if a configuration file gives it: only the command line may."""
+def _check_permissions(config: RunConfig, overrides: list[str]) -> None:
+    """Refuse what only the command line may allow: that a task's code runs, that numbers are sent away."""
     given = [word.lstrip("+").partition("=")[0] for word in overrides]
     for name, task in (config.tasks.tasks if config.tasks else {}).items():
         key = f"tasks.tasks.{name}.allow_task_code"
@@ -139,6 +140,22 @@ def _check_task_code(config: RunConfig, overrides: list[str]) -> None:
                 f"A configuration file sets {key}, which lets a task run code; a file cannot. "
                 f"Fix: read that code, then write {key}=true on the command line."
             )
+    for key, value in _destinations(config.tracker).items():
+        if key not in given:
+            raise ConfigError(
+                f"A configuration file sets {key} to '{value}', which sends numbers over the network; a file cannot. "
+                f"Fix: write {key}={value} on the command line, if that is what you want."
+            )
+
+
+def _destinations(trackers: TrackerConfig) -> dict[str, str]:
+    """Return the settings that make trackers send numbers to another machine."""
+    found = {}
+    if trackers.wandb is not None and trackers.wandb.mode == "online":
+        found["tracker.wandb.mode"] = "online"
+    if trackers.mlflow is not None and not trackers.mlflow.is_file:
+        found["tracker.mlflow.tracking_uri"] = trackers.mlflow.tracking_uri
+    return found
 
 
 def quoted(value: AxisValue | None) -> str:

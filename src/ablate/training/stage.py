@@ -17,6 +17,7 @@ from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import Stopwatch
 from ablate.telemetry.interruption import SafePoints
 from ablate.telemetry.progress import stage_bar
+from ablate.trackers.tracking import OnStep
 from ablate.training.audit import Probes, audit
 from ablate.training.importance import ImportanceCache, mean_gradients_of
 from ablate.training.losses import Loss
@@ -87,6 +88,7 @@ def run_stage(
     importance: ImportanceCache,
     on_audit: Callable[[pd.DataFrame], None],
     saving: Saving,
+    on_step: OnStep,
 ) -> dict[str, Tensor]:
     """Train one stage and merge what it has trained.
 
@@ -100,6 +102,7 @@ def run_stage(
         on_audit: Called before training with what is about to be trained and what it reaches; not for a stage that
             only prepares another, or that goes on.
         saving: When and how its state is kept, and what an earlier process has kept of it.
+        on_step: Called after every optimiser step.
 
     Returns:
         The update: tensors by name, on the CPU.
@@ -124,7 +127,7 @@ def run_stage(
             _fill(vlm, saving.saved["model"])
             method.load_state_dict(saving.saved["method"], session)
     with watch.stage("train"):
-        _train(stage, vlm, loss, seed, compute, saving)
+        _train(stage, vlm, loss, seed, compute, saving, on_step)
     update = method.update()
     method.merge()
     vlm.requires_grad_(False).eval()
@@ -202,6 +205,7 @@ def _train(
     seed: int,
     compute: Compute,
     saving: Saving,
+    on_step: OnStep,
 ) -> None:
     """Train what the attached method has made trainable, with a bar and a line in the log for every epoch."""
     trainer = Trainer(vlm, stage.method, loss, stage.train, compute, seed)
@@ -229,8 +233,9 @@ def _train(
     ):
         advance(trainer.step)
 
-        def on_step(value: float) -> None:
+        def after_step(value: float) -> None:
             advance(1)
+            on_step(stage.label, trainer.step - 1, value, trainer.learning_rate)
             losses.append(value)
             if len(losses) == per_epoch:
                 mean = sum(losses) / per_epoch
@@ -238,7 +243,7 @@ def _train(
                 losses.clear()
             reached()
 
-        trainer.train(on_step)
+        trainer.train(after_step)
         if saving.at_end:
             save()
 

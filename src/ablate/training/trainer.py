@@ -59,6 +59,11 @@ class Trainer:
                 compute.device.type, enabled=compute.scales_gradients
             )
 
+    @property
+    def learning_rate(self) -> float:
+        """The largest learning rate of the last step, over the groups of parameters."""
+        return max(float(group["lr"]) for group in self._optimizer.param_groups)
+
     def train(self, on_step: Callable[[float], None], until: int | None = None) -> None:
         """Make the steps that are left.
 

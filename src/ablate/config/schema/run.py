@@ -23,6 +23,7 @@ from ablate.config.schema.fields import (
 )
 from ablate.config.schema.method import MethodConfig
 from ablate.config.schema.suites import SuiteConfig
+from ablate.config.schema.trackers import TrackerConfig
 from ablate.config.schema.train import AugmentConfig, TrainConfig
 
 
@@ -161,6 +162,7 @@ class RunConfig:
         train: The training recipe.
         eval: How it is evaluated.
         tasks: Suite of tasks evaluated after training, for the stable scores; None for none.
+        tracker: Where copies of its numbers go.
         seed: Seed of the few-shot draw, the initialisation and the batch order.
         seeds: Seeds of the whole sweep.
         name: Folder below `output_dir`.
@@ -187,6 +189,7 @@ class RunConfig:
     train: TrainConfig
     eval: EvalConfig
     tasks: SuiteConfig | None
+    tracker: TrackerConfig
     seed: NonNegativeInt
     seeds: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None
     name: str
