@@ -11,8 +11,6 @@ from tests.methods.sessions import recipe, run_config
 from tests.pricing.measured import operations
 from tests.pricing.stages import FP32
 
-from ablate.config.schema import ModelConfig
-from ablate.data.multiple_choice import multiple_choice_items
 from ablate.data.types import LabelledImages
 from ablate.methods.base import Session
 from ablate.methods.build import build_method
@@ -20,11 +18,9 @@ from ablate.models.skeleton import vlm_skeleton, without_content
 from ablate.pricing.stand_in import architectures, write_stand_in
 from ablate.pricing.training import price_stage
 from ablate.telemetry.cost import peak_memory_bytes, reset_peak_memory
-from ablate.training.losses import build_loss
+from ablate.training.losses import AnswerLoss
 from ablate.training.stage import Examples, Stage
 from ablate.training.trainer import Trainer
-
-CLASSES = ("a circle", "a square", "a triangle", "a shape")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +33,8 @@ def skeleton(tmp_path_factory):
     write_stand_in(known["openai/clip-vit-large-patch14-336"], folder / "clip")
     places = str(folder / "llava"), str(folder / "clip")
     prompt = "USER: <image>\n{question} ASSISTANT:"
-    config = ModelConfig("two-layers", *places, None, None, "letters", prompt, "{question}")
+    shipped = run_config("model=llava-1.5-7b").model
+    config = replace(shipped, name="two-layers", llava=places[0], clip=places[1], prompt=prompt)
     return vlm_skeleton(config, None)
 
 
@@ -45,8 +42,9 @@ def examples(vlm):
     images = LabelledImages(
         torch.zeros(1, 3, 336, 336, dtype=torch.uint8), torch.tensor([0]), ("image",)
     )
-    items = multiple_choice_items(images.ids, [0], CLASSES, "what shape is there?", 4, 0)
-    return Examples(build_loss("lm", vlm, images, items, CLASSES, ("a {}",), True), None)
+    return Examples(
+        AnswerLoss(vlm, images, [("what shape is there?\nA. a circle\nB. a square", "A")]), None
+    )
 
 
 def stage():
