@@ -12,6 +12,7 @@ PACKAGE = Path(ablate.__file__).parent
 LAYERS = (
     "cli",
     "plans",
+    "pricing",
     "sweep",
     "clusters",
     "runner",

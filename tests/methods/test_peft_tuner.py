@@ -10,6 +10,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import load, save
 from tests.conftest import build_tiny_random_vlm
 from tests.methods.sessions import RANK, method_config, outputs, run_config, task, weights
+from tests.pricing.stages import FP32, priced, stage
 
 import ablate
 from ablate.config.errors import ConfigError
@@ -17,9 +18,10 @@ from ablate.config.folder import config_folder
 from ablate.config.reading import read_plain, to_plain
 from ablate.methods.base import Setting
 from ablate.methods.build import build_method, check_method
-from ablate.methods.cost import Batch, cost, without_content
 from ablate.methods.joint import Joint
 from ablate.methods.peft_types import usable_types
+from ablate.models.skeleton import without_content
+from ablate.pricing.training import attached
 
 pytestmark = [
     pytest.mark.numerical,
@@ -122,14 +124,16 @@ def test_the_cost_of_a_tuner_is_known_unless_it_starts_from_the_weights(peft_typ
     setting = Setting(without_content(vlm), "random", is_own_encoder=True)
     built(peft_type).check_model(setting)
     if peft_type in NEED_CONTENT:
-        with pytest.raises(NotImplementedError, match=r"not known without weights"):
-            cost(built(peft_type), vlm, "lm", Batch(4, 20, 8))
+        with pytest.raises((NotImplementedError, RuntimeError)):
+            priced(stage(built(peft_type), "lm"), FP32)
         return
-    found = cost(built(peft_type), vlm, "lm", Batch(4, 20, 8))
+    found = attached(built(peft_type), without_content(vlm), seed=0)
     method = built(peft_type)
     method.attach(vlm, task(vlm, "lm").session(method, vlm, epochs=1, seed=0))
-    assert found.trained_scalars == sum(p.numel() for p in vlm.parameters() if p.requires_grad)
-    assert found.step_flops > 0
+    scalars, expected = (
+        sum(p.numel() for p in model.parameters() if p.requires_grad) for model in (found.vlm, vlm)
+    )
+    assert scalars == expected > 0
 
 
 def test_the_seed_draws_all_that_is_random():

@@ -13,6 +13,7 @@ ablate - config-driven ablations of vision-language models
 usage: ablate COMMAND [ARGUMENTS]
 
   run     run an ablation, or a single configuration     ablate run +ablation=rank
+  plan    what would run, and what it would cost         ablate plan +ablation=rank
   report  verdicts, tables, pictures and a page          ablate report outputs/rank
   list    list the available choices                     ablate list methods
   data    say what of a data set fits and what does not  ablate data check gtsrb
@@ -61,6 +62,10 @@ def dispatch(arguments: list[str]) -> int:
         from ablate.cli.data import data
 
         return data(rest)
+    if command == "plan":
+        from ablate.cli.plan import plan
+
+        return plan(rest)
     if command == "report":
         from ablate.cli.report import report
 
@@ -76,7 +81,9 @@ def dispatch(arguments: list[str]) -> int:
     from ablate.config.errors import one_line, unknown
 
     error = unknown(
-        "command", command, ["run", "report", "list", "data", "import", "--help", "--version"]
+        "command",
+        command,
+        ["run", "plan", "report", "list", "data", "import", "--help", "--version"],
     )
     print(f"ablate: {one_line(str(error))}", file=sys.stderr)
     return 2

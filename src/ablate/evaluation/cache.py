@@ -52,6 +52,10 @@ class AnswerCache:
         _write(self._file(key), key, answers)
         _held[key] = answers
 
+    def has(self, key: str) -> bool:
+        """Tell whether there is an entry; a damaged one counts, too."""
+        return key in _held or self._file(key).exists()
+
     def _file(self, key: str) -> Path:
         return self.folder / f"answers-{key[:16]}.json"
 

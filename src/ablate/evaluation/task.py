@@ -64,6 +64,17 @@ class Task(ABC):
             progress: Takes the results of every batch, for each of `metrics`; holds those of the items before.
         """
 
+    def sample(self, rows: Sequence[int]) -> "Task":
+        """Return some of the items with blank images: what answering takes can be seen without decoding any.
+
+        Args:
+            rows: At least one position among the items, ascending.
+
+        Raises:
+            NotImplementedError: If the task cannot say.
+        """
+        raise NotImplementedError(f"a {type(self).__name__} gives no sample of its {self.n} items")
+
     def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
         """Return a metric over answered items: the mean of what they score."""
         del metric

@@ -12,7 +12,7 @@ from transformers.utils.hub import cached_file
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
 from ablate.models.hub import INDEX, WEIGHTS, cached_commit, check_cached, unavailable
-from ablate.models.remembered import remembered
+from ablate.models.remembered import is_remembered, remembered
 from ablate.models.settings import check_settings, read_object
 from ablate.results.files import sha256_of
 
@@ -206,8 +206,19 @@ def fingerprint(name: str, revision: str | None) -> str:
     if not folder.is_dir():
         digest.update(f"{name}@{revision}".encode())
         return digest.hexdigest()
-    patterns = ("*.json", "*.txt", "*.model", "*.safetensors")
-    for file in sorted(path for pattern in patterns for path in folder.glob(pattern)):
+    for file in _identifying(folder):
         digest.update(file.name.encode())
         digest.update(bytes.fromhex(remembered("sha256", file, sha256_of)))
     return digest.hexdigest()
+
+
+def unhashed_bytes(name: str) -> int:
+    """Count what `fingerprint` would have to read of a model: nothing of a hub's, or of one hashed before."""
+    folder = Path(locate(name))
+    files = _identifying(folder) if folder.is_dir() else []
+    return sum(file.stat().st_size for file in files if not is_remembered("sha256", file))
+
+
+def _identifying(folder: Path) -> list[Path]:
+    patterns = ("*.json", "*.txt", "*.model", "*.safetensors")
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))

@@ -34,6 +34,11 @@ def remembered(what: str, file: Path, compute: Callable[[Path], str]) -> str:
     return _known[key]
 
 
+def is_remembered(what: str, file: Path) -> bool:
+    """Tell whether `remembered` would compute nothing."""
+    return _key(what, file) in _known
+
+
 def recall(folder: Path) -> None:
     """Read what other processes have left in a cache folder; damaged entries are ignored."""
     try:

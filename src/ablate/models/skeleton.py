@@ -1,5 +1,6 @@
 """A whole model without weights: its layers by name, kind and shape, on torch's `meta` device."""
 
+import copy
 from functools import lru_cache
 
 import torch
@@ -43,6 +44,12 @@ def vlm_skeleton(
     if vlm.clip is not None:
         vlm.clip.float()
     return vlm.requires_grad_(False).to("meta").eval()
+
+
+def without_content(vlm: VisionLanguageModel) -> VisionLanguageModel:
+    """Copy a model to torch's `meta` device; what it reads texts and images with stays the same."""
+    kept = (vlm.tokenizer, vlm.clip_tokenizer, vlm.image_processor)
+    return copy.deepcopy(vlm, {id(part): part for part in kept}).to("meta")
 
 
 def _whole(model: ModelConfig) -> VisionLanguageModel:

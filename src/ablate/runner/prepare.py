@@ -89,6 +89,24 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     check_trackers(config.tracker)
     recall(Path(config.output_dir) / CACHE)
     compute = choose_compute(config.device, config.precision)
+    config = checked(config)
+    check_options(config.model, compute)
+    check_parts(config.model, config.encoder)
+    check_fit(config)
+    suite = tuple(_once(load_suite, config.tasks).values()) if config.tasks else ()
+    data = data_of(config)
+    prints = fingerprints(config, data.fingerprints, suite)
+    folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, prints))
+    tasks = (*data.tasks, *suite)
+    return PreparedRun(config, data.training, tasks, folder, prints, run_words(overrides))
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """Check a run without its data and without any weight, and fill in what is left to its model.
+
+    Raises:
+        ConfigError: If the run could not be made.
+    """
     config = replace(config, model=named(config.model))
     check_recipe(config)
     check_training(config)
@@ -97,31 +115,45 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
         check_method(config.language, config.loss, "language")
     if config.projector is not None:
         check_method(config.projector, config.loss, "projector")
-    check_model(config)
-    check_options(config.model, compute)
-    check_frozen(config)
-    config = replace(config, model=resolved(config.model))
-    check_parts(config.model, config.encoder)
-    check_fit(config)
     check_names(config)
-    suite = tuple(_once(load_suite, config.tasks).values()) if config.tasks else ()
-    data: TrainingData
-    own: tuple[Task, ...] = ()
+    check_model(config)
+    check_frozen(config)
+    return replace(config, model=resolved(config.model))
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The data of a run.
+
+    Attributes:
+        training: What it is trained on.
+        tasks: Its target and controls as tasks; none where it is trained on instructions.
+        fingerprints: Content hash of the data and of each control.
+    """
+
+    training: TrainingData
+    tasks: tuple[ClassificationTask, ...]
+    fingerprints: dict[str, str]
+
+
+def data_of(config: RunConfig) -> RunData:
+    """Load the data of a checked run, once in this process.
+
+    Raises:
+        ConfigError: If they are missing or broken, or too few.
+    """
     if isinstance(config.data, InstructionDataConfig):
-        data = _once(load_instructions, config.data)
-        check_max_tokens(config, data, config.data.max_tokens)
-        contents = {"data": data.fingerprint}
-    else:
-        data = _once(load_data, config.data, True, "data")
-        own = (_classification(config, config.data, "target", "data"),)
-        contents = {"data": data.fingerprint}
-        for name, control in config.controls.items():
-            key = f"controls.{name}"
-            own = (*own, _classification(config, control, "control", key))
-            contents[key] = _once(load_data, control, False, key).fingerprint
-    prints = fingerprints(config, contents, suite)
-    folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, prints))
-    return PreparedRun(config, data, (*own, *suite), folder, prints, run_words(overrides))
+        instructions = _once(load_instructions, config.data)
+        check_max_tokens(config, instructions, config.data.max_tokens)
+        return RunData(instructions, (), {"data": instructions.fingerprint})
+    data = _once(load_data, config.data, True, "data")
+    tasks = [_classification(config, config.data, "target", "data")]
+    prints = {"data": data.fingerprint}
+    for name, control in config.controls.items():
+        key = f"controls.{name}"
+        tasks.append(_classification(config, control, "control", key))
+        prints[key] = _once(load_data, control, False, key).fingerprint
+    return RunData(data, tuple(tasks), prints)
 
 
 def _classification(

@@ -1,7 +1,7 @@
 """The importance pass, made once per model, data, seed and loss and kept for every other run."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class ImportanceCache:
             measure: Computes the gradients.
         """
         key = self.key_of(sorted(parameters))
-        file = self.folder / f"importance-{key[:16]}.safetensors"
+        file = self._file(key)
         if key not in _held:
             found = _read(file, key, parameters)
             if found is None:
@@ -58,6 +58,14 @@ class ImportanceCache:
             _held.clear()
             _held[key] = found
         return _held[key]
+
+    def is_kept(self, names: Iterable[str]) -> bool:
+        """Tell whether there is an entry for the weights of these names; a damaged one counts, too."""
+        key = self.key_of(sorted(names))
+        return key in _held or self._file(key).exists()
+
+    def _file(self, key: str) -> Path:
+        return self.folder / f"importance-{key[:16]}.safetensors"
 
 
 def mean_gradients_of(

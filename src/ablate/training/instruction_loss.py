@@ -82,6 +82,11 @@ class InstructionLoss(Loss):
         self._starts = self._lengths.cumsum(0) - self._lengths
         self._rows = torch.tensor(images)
 
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of every conversation."""
+        return self._lengths
+
     def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the mean next-token loss over the answer tokens of the conversations at `indices`."""
         # The last token predicts nothing.

@@ -27,6 +27,11 @@ class Loss(ABC):
     name: ClassVar[LossName]
     n: int
 
+    @property
+    @abstractmethod
+    def lengths(self) -> Tensor:
+        """Tokens of every example, int64 `[n]`: a batch is as long as its longest."""
+
     @abstractmethod
     def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the mean loss of a model over training examples.
@@ -77,6 +82,11 @@ class AnswerLoss(Loss):
             [targets for _, targets in rows], batch_first=True, padding_value=IGNORED
         )
         self._lengths = torch.tensor([len(ids) for ids, _ in rows])
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of every prompt and its answer."""
+        return self._lengths
 
     def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the mean next-token loss over the answer tokens of the examples at `indices`."""
@@ -141,6 +151,11 @@ class ContrastiveLoss(Loss):
         self.n, self._n_choices, _ = texts.shape
         self._pixels, self._texts = pixels, texts
         self._scale = vlm.clip_scale
+
+    @property
+    def lengths(self) -> Tensor:
+        """None of any image: no tokens are read."""
+        return torch.zeros(self.n, dtype=torch.int64)
 
     def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the InfoNCE loss of the batch at `indices`."""

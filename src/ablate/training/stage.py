@@ -148,7 +148,7 @@ def _attach(
     gradients: Mapping[str, Tensor] = {}
     if parameters := method.importance_parameters(vlm):
         # What does not fit without recomputation in training does not fit here either.
-        recomputed = _checkpointing(vlm, stage.train.gradient_checkpointing)
+        recomputed = checkpointing(vlm, stage.train.gradient_checkpointing)
         with watch.stage("importance"), recomputed:
 
             def measure() -> dict[str, Tensor]:
@@ -228,7 +228,7 @@ def _train(
 
     with (
         stage_bar(stage.label, stage.train.epochs * per_epoch, "step") as advance,
-        _checkpointing(vlm, stage.train.gradient_checkpointing),
+        checkpointing(vlm, stage.train.gradient_checkpointing),
         saving.safe_points.saving(save) as reached,
     ):
         advance(trainer.step)
@@ -270,8 +270,8 @@ def _fill(vlm: VisionLanguageModel, saved: Mapping[str, Tensor]) -> None:
 
 
 @contextmanager
-def _checkpointing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
-    """Recompute activations in the backward pass, where wanted."""
+def checkpointing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
+    """Recompute activations in the backward pass of the block, where wanted."""
     if not wanted:
         yield
         return

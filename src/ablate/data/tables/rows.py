@@ -15,6 +15,7 @@ from ablate.config.errors import ConfigError, unknown
 from ablate.config.schema.fields import CellValue
 from ablate.config.schema.tasks import RowsData
 from ablate.config.text import printable
+from ablate.data.blank import BLANK
 from ablate.data.decoding import read_rgb
 from ablate.data.tables.images import Images, find_images
 from ablate.data.tables.read import Owner, Place, read_table
@@ -92,6 +93,10 @@ class Rows:
         place = self._place(row)
         return read_rgb(BytesIO(self._images.content(place)), self._images.name(place))
 
+    def without_images(self) -> "Rows":
+        """Return the same rows, whose images are blank: none is decoded."""
+        return _BlankRows(self.owner, self._table, self.features, self._images, self._kept)
+
     def digests(self, rows: Iterable[int]) -> Iterator[tuple[int, bytes]]:
         """Decode the images of some rows once, to see that they are whole, and hash them.
 
@@ -107,6 +112,13 @@ class Rows:
 
     def _place(self, row: int) -> int:
         return row if self._kept is None else int(self._kept[row])
+
+
+class _BlankRows(Rows):
+    def image(self, row: int) -> Image.Image:
+        """Return a blank image."""
+        del row
+        return BLANK
 
 
 def read_rows(

@@ -1,5 +1,6 @@
 """Tasks of questions whose every possible answer is an option."""
 
+import copy
 import hashlib
 import math
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from PIL import Image
 from ablate.config.errors import ConfigError
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import ShapesTask, WordsTask
+from ablate.data.blank import BLANK
 from ablate.data.types import MultipleChoiceItem
 from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import Metric, Task, fingerprint_of
@@ -67,3 +69,11 @@ class ChoiceTask(Task):
             lambda found: progress.keep({self.metrics[0].name: choice_results(self._items, found)}),
             progress.n,
         )
+
+    def sample(self, rows: Sequence[int]) -> "ChoiceTask":
+        """Return some of the questions."""
+        part = copy.copy(self)
+        part.n, part._items = len(rows), [self._items[row] for row in rows]
+        if self._pixels is not None:
+            part._pixels = Pixels(lambda shown: [BLANK] * len(shown))
+        return part

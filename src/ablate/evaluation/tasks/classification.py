@@ -1,5 +1,6 @@
 """A data set of the run, as a task: a question about every image and, where there is a CLIP, its class zero-shot."""
 
+import copy
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from torch import Tensor
 from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig, FewShotData
 from ablate.config.schema.data import PLACES
+from ablate.data.blank import BLANK
 from ablate.data.few_shot import class_sessions
 from ablate.data.multiple_choice import questions_about
 from ablate.data.types import ImageClassification, ImageQuestions
@@ -138,6 +140,14 @@ class ClassificationTask(Task):
             self._reading,
             with_scores=self._writes,
         )
+
+    def sample(self, rows: Sequence[int]) -> "ClassificationTask":
+        """Return the questions about some of the images."""
+        part = copy.copy(self)
+        part.n, part.labels = len(rows), tuple(self.labels[row] for row in rows)
+        part._items = [replace(self._items[row], image=place) for place, row in enumerate(rows)]
+        part._pixels = Pixels(lambda shown: [BLANK] * len(shown))
+        return part
 
     def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
         """Return the share of correct predictions, or that of answers that could not be read."""

@@ -1,9 +1,10 @@
 """Tasks that a model answers in its own words, about images that are decoded batch by batch."""
 
+import copy
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from torch import Tensor
 
@@ -127,6 +128,13 @@ class GeneratedTask(Task, Generic[Config, Answer]):
                     for item, text, (_, position) in zip(batch, texts, questions, strict=True)
                 ]
                 progress.keep({self.metrics[0].name: dict(enumerate(results, start))})
+
+    def sample(self, rows: Sequence[int]) -> Self:
+        """Return some of the questions."""
+        part = copy.copy(self)
+        part.n, part._chosen = len(rows), [self._chosen[row] for row in rows]
+        part._rows = self._rows.without_images()
+        return part
 
     @abstractmethod
     def _items(self, row: int, id_: str) -> Iterator[Item[Answer]]:

@@ -1,0 +1,170 @@
+"""`ablate plan`: what the same words would run, what is done already, and what the rest costs; runs nothing."""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import yaml
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from ablate.cli.arguments import checked_arguments
+from ablate.cli.explain import explain
+from ablate.config.errors import ConfigError, one_line, unknown
+from ablate.plans.base import compose_words
+from ablate.sweep.expansion import RunSpec, expand
+
+if TYPE_CHECKING:
+    from ablate.pricing.plan import Plan
+
+HELP = """\
+ablate plan - what `ablate run` with the same words would run, what is done already, and what the rest costs
+
+usage: ablate plan [WORDS OF ablate run] [flags]
+
+  --device NAME            plan for a device of configs/accelerators.yaml; else for the one that is here
+  --utilisation LOW-HIGH   share of the device's peak that is used; else 0.3-0.5
+  --format FORMAT          terminal, csv or json
+
+Nothing is run, loaded or downloaded: models that are not on disk are planned by their shipped sizes.
+
+exit codes: 0 planned, 2 an error in usage or configuration
+"""
+FORMATS = ("terminal", "csv", "json")
+_USUAL_UTILISATION = "0.3-0.5"
+_USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+# Those of Hydra's flags that say what is run.
+_RUN_FLAGS = {"multirun", "config_dir"}
+
+
+def plan(arguments: list[str]) -> int:
+    """Run `ablate plan ARGUMENTS`.
+
+    Returns:
+        0, or 2 for an error in usage or configuration.
+    """
+    if {"-h", "--help"} & {*arguments}:
+        print(HELP, end="")
+        return 0
+    # A plan asks no hub; libraries read this when they are imported.
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+    words: list[str] = []
+    try:
+        given, words = _parse(arguments)
+        _print(_plan(given, _specs(words)), given.format)
+    except _USAGE as error:
+        print(f"ablate plan: {one_line(explain(error, words))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message[:1].upper()}{message[1:]}. Fix: `ablate plan --help`.")
+
+
+def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Take the flags of a plan out of the words of a run."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--device")
+    parser.add_argument("--utilisation", default=_USUAL_UTILISATION)
+    parser.add_argument("--format", default=FORMATS[0])
+    given, words = parser.parse_known_args(arguments)
+    if given.format not in FORMATS:
+        raise unknown("format", given.format, FORMATS)
+    _utilisation(given.utilisation)
+    return given, words
+
+
+def _utilisation(text: str) -> tuple[float, float]:
+    low, _, high = text.partition("-")
+    try:
+        found = float(low), float(high or low)
+    except ValueError:
+        found = 0.0, 0.0
+    if not 0 < found[0] <= found[1] <= 1:
+        raise ConfigError(
+            f"--utilisation is '{text}'; allowed: shares above 0 and up to 1, such as 0.4 or 0.3-0.5. "
+            f"Fix: --utilisation {_USUAL_UTILISATION}."
+        )
+    return found
+
+
+def _specs(words: list[str]) -> list[RunSpec]:
+    """Expand the words of a run into runs.
+
+    Raises:
+        ConfigError: If a word is wrong, or a flag of `ablate run` makes no sense here.
+    """
+    checked = checked_arguments(words)
+    given = get_args_parser().parse_args(checked)
+    for name, value in vars(given).items():
+        if name not in (*_RUN_FLAGS, "overrides") and value:
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag} is for `ablate run`. Fix: leave it out.")
+    folder = None if given.config_dir is None else Path(given.config_dir)
+
+    def compose(overrides: list[str]) -> DictConfig:
+        return compose_words(overrides, folder).config
+
+    return expand(OverridesParser.create().parse_overrides(given.overrides), compose)
+
+
+def _plan(given: argparse.Namespace, specs: Sequence[RunSpec]) -> "Plan":
+    from ablate.pricing.devices import device_here, named_device
+    from ablate.pricing.hours import Utilisation
+    from ablate.pricing.plan import make_plan
+    from ablate.pricing.stand_in import stand_ins
+
+    precisions = {spec.config.precision for spec in specs}
+    if len(precisions) > 1:
+        raise ConfigError(
+            f"precision is {' and '.join(sorted(precisions))}; a plan is for one. Fix: a plan for each."
+        )
+    (precision,) = precisions
+    if given.device is None:
+        device = device_here(specs[0].config.device, precision)
+    else:
+        device = named_device(given.device, precision)
+    with stand_ins() as replaced:
+        return make_plan(specs, device, Utilisation(*_utilisation(given.utilisation)), replaced)
+
+
+def _print(made: "Plan", format_: str) -> None:
+    from ablate.pricing.plan import assumptions, headline, summary
+    from ablate.pricing.show import table
+    from ablate.report.tables.terminal import display
+
+    if format_ == "json":
+        content = {
+            "runs": made.rows,
+            "gpu_hours": None if made.hours is None else [made.hours.low, made.hours.high],
+            "summary": list(summary(made)),
+            "assumptions": list(assumptions(made)),
+        }
+        print(json.dumps(content, indent=1))
+        return
+    if format_ == "csv":
+        writer = csv.DictWriter(sys.stdout, list(made.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(made.rows)
+        for line in (*summary(made), *assumptions(made)):
+            print(line, file=sys.stderr)
+        return
+    print(headline(made))
+    display(table(made.rows))
+    for line in summary(made):
+        print(line)
+    for line in assumptions(made):
+        print(f"assumed: {line}")

@@ -1,0 +1,130 @@
+"""What a piece of code takes: operations by torch's own formulas, and the most bytes that are alive at once."""
+
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import (
+    flop_registry,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+    shape_wrapper,
+)
+
+from ablate.pricing.hollow import HollowTensor, hollow_if_large
+
+_aten = torch.ops.aten
+
+
+def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:  # noqa: ANN401
+    return int(sdpa_flop_count(query, key, value))
+
+
+def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:  # noqa: ANN401
+    return int(sdpa_backward_flop_count(gradient, query, key, value))
+
+
+# Torch's `FlopCounterMode` counts the fused attention of GPUs; that of CPUs is the same products.
+FUSED_ATTENTION = {
+    _aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    _aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+
+
+class Meter(TorchDispatchMode):
+    """Counts what its block takes, on hollow tensors or real ones.
+
+    Bytes are those of the storages that torch's operations return and nothing has let go of, each once; what an
+    operation needs while it computes, and what an allocator loses between blocks, is not among them.
+
+    Attributes:
+        peak_bytes: The most bytes alive at once.
+        read_bytes: Weights read from memory for the sake of a single token each, where that is what takes the time.
+    """
+
+    def __init__(self, alive: Iterable[Tensor]) -> None:
+        """Start from what is there already, such as the model's weights."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.read_bytes = 0
+        self.peak_bytes = 0
+        self._flops = self._last_lap = 0.0
+        self._bytes = 0
+        self._alive: dict[int, weakref.ref[Any]] = {}
+        for tensor in alive:
+            self._add(tensor)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of products and convolutions so far, a multiplication and an addition being two."""
+        return int(self._flops)
+
+    def lap(self) -> int:
+        """Return what has been counted since the last call."""
+        before, self._last_lap = self._last_lap, self._flops
+        return int(self._last_lap - before)
+
+    @contextmanager
+    def times(self, factor: float) -> Iterator[None]:
+        """Count the operations of a block so many times."""
+        before = self._flops
+        yield
+        self._flops = before + factor * (self._flops - before)
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401  # an operation of torch's
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Do what is asked for, and count it."""
+        del types
+        named = kwargs or {}
+        if _is_composite(func):
+            # In inference mode these arrive whole.
+            with self:
+                return func.decompose(*args, **named)
+        found = hollow_if_large(func, args, named)
+        if found is None:
+            found = func(*args, **named)
+        formula = _formula(func)
+        if formula is not None:
+            self._flops += formula(*args, **named, out_val=found)
+        for tensor in found if isinstance(found, list | tuple) else (found,):
+            if isinstance(tensor, Tensor):
+                self._add(tensor)
+        return found
+
+    def _add(self, tensor: Tensor) -> None:
+        """Count a tensor's storage, unless it is known."""
+        storage = (tensor.inner if isinstance(tensor, HollowTensor) else tensor).untyped_storage()
+        place = storage._cdata
+        if place not in self._alive:
+            size = storage.nbytes()
+            self._alive[place] = weakref.ref(storage, lambda _: self._drop(place, size))
+            self._bytes += size
+            self.peak_bytes = max(self.peak_bytes, self._bytes)
+
+    def _drop(self, place: int, size: int) -> None:
+        del self._alive[place]
+        self._bytes -= size
+
+
+@cache
+def _formula(func: Any) -> Any:  # noqa: ANN401
+    """Return how many operations something is, if it is a product or a convolution."""
+    fused = FUSED_ATTENTION.get(func.overloadpacket)
+    return flop_registry.get(func.overloadpacket) if fused is None else shape_wrapper(fused)
+
+
+@cache
+def _is_composite(func: Any) -> bool:  # noqa: ANN401
+    """Tell whether something consists of other operations, and has no formula of its own."""
+    composite = torch._C.DispatchKey.CompositeImplicitAutograd
+    has_parts = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), composite)
+    return bool(has_parts) and _formula(func) is None

@@ -1,0 +1,131 @@
+"""A plan: what every run takes, what they take together, and what was assumed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablate.config.text import printable
+from ablate.pricing.devices import Device
+from ablate.pricing.hours import Hours, Utilisation, hours_at
+from ablate.pricing.planned import plan_run
+from ablate.pricing.price import Pricer, RunPrice
+from ablate.pricing.rows import row, total_hours
+from ablate.pricing.show import TERA, hours_text, number
+from ablate.pricing.stand_in import TOKENS, StandIns
+from ablate.sweep.axes import check_axes
+from ablate.sweep.expansion import RunSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command line would make.
+
+    Attributes:
+        prices: What each run takes, in order.
+        rows: The same, flat.
+        device: Where.
+        hours: All runs together, on one device; None if that is not known.
+        utilisation: What hours from the device's peak assume.
+        replaced: Models that are not on disk.
+    """
+
+    prices: list[RunPrice]
+    rows: list[dict[str, Any]]
+    device: Device
+    hours: Hours | None
+    utilisation: Utilisation
+    replaced: tuple[str, ...]
+
+
+def make_plan(
+    specs: Sequence[RunSpec], device: Device, utilisation: Utilisation, stand_ins: StandIns
+) -> Plan:
+    """Price runs.
+
+    Args:
+        specs: The runs.
+        device: Where they would be made.
+        utilisation: The share of the device's peak that hours assume.
+        stand_ins: What takes the place of models that are not on disk.
+
+    Raises:
+        ConfigError: If a run could not be made.
+    """
+    runs = [plan_run(spec, stand_ins) for spec in specs]
+    prepared = [run.prepared for run in runs if run.prepared is not None]
+    if len(prepared) == len(runs):
+        check_axes(prepared)
+    different = {run.prepared.folder.path if run.prepared else i: run for i, run in enumerate(runs)}
+    prices = Pricer(device.compute).all(list(different.values()))
+    hours = [hours_at(price.left, device, utilisation) for price in prices]
+    return Plan(
+        prices,
+        [row(price, one, device) for price, one in zip(prices, hours, strict=True)],
+        device,
+        total_hours(hours),
+        utilisation,
+        tuple(sorted(stand_ins.used)),
+    )
+
+
+def headline(plan: Plan) -> str:
+    """Say how many runs there are, and how many are done."""
+    states = [price.state for price in plan.prices]
+    done = states.count("done")
+    where = f"{plan.device.name}, {plan.device.compute.precision}"
+    runs = "1 run" if len(states) == 1 else f"{len(states)} runs"
+    return f"{runs}, {done} done, {len(states) - done} to run; on {where}"
+
+
+def summary(plan: Plan) -> Iterator[str]:
+    """Yield what the runs take together, whether they fit, and what is missing."""
+    flops = sum(p.flops or 0 for price in plan.prices for p in price.left)
+    missing = sorted({reason for price in plan.prices for reason in price.not_priced})
+    least = "at least " if missing else ""
+    hours = ""
+    if plan.hours is not None:
+        hours = f", {least}{hours_text(plan.hours.low, plan.hours.high)} GPU hours"
+    yield f"total: {least}{number(flops, TERA)} TFLOP{hours}"
+    if plan.hours is None and flops:
+        yield (
+            f"hours: not known, because the peak of '{plan.device.name}' is not. "
+            "Fix: --device NAME, or ablate plan --calibrate on it."
+        )
+    for reason in missing:
+        yield printable(f"not priced: {reason}")
+    for reason in sorted({price.run.unnamed for price in plan.prices if price.run.unnamed}):
+        yield printable(f"whether runs are done is not known: {reason}")
+    yield from _memory(plan)
+
+
+def _memory(plan: Plan) -> Iterator[str]:
+    """Say whether everything fits."""
+    peaks = [price.peak_bytes for price in plan.prices if price.peak_bytes is not None]
+    if not peaks:
+        return
+    device, most = plan.device, max(peaks)
+    fits = {row["fits"] for row in plan.rows} - {None}
+    verdict = "no" if "no" in fits else "tight" if "tight" in fits else "yes"
+    words = {
+        "yes": "fits",
+        "tight": "leaves too little beside it",
+        "no": "does not fit",
+    }[verdict]
+    yield (
+        f"memory: {most / 1e9:.3g} GB at the peak {words} on {device.name} "
+        f"({device.memory_bytes / 1e9:.3g} GB, {device.usable_bytes / 1e9:.3g} of them for tensors)"
+    )
+
+
+def assumptions(plan: Plan) -> Iterator[str]:
+    """Yield what the numbers rest on, besides the code of a run."""
+    if plan.hours is not None:
+        low, high = plan.utilisation.low, plan.utilisation.high
+        yield (
+            f"hours at {low:.0%} to {high:.0%} of the device's peak (--utilisation), without loading models and "
+            "reading images"
+        )
+    if plan.replaced:
+        yield f"sizes of {', '.join(plan.replaced)} as shipped, not on disk; {TOKENS}"
+    yield "generated answers have full length; seeds take as much as the first one's draw"
+    yield "bytes are those of tensors, as torch's fused attention leaves them"

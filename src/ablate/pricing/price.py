@@ -1,0 +1,187 @@
+"""What every run of a plan takes, the work that runs share counted once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ablate.config.errors import one_line
+from ablate.config.schema import RunConfig
+from ablate.data.blank import without_images
+from ablate.evaluation.task import Task
+from ablate.models.compute import Compute
+from ablate.models.skeleton import vlm_skeleton, without_content
+from ablate.models.vlm import VisionLanguageModel
+from ablate.pricing.dry import DryModel
+from ablate.pricing.evaluation import TaskPrice, price_task
+from ablate.pricing.pieces import (
+    Piece,
+    State,
+    evaluation_pieces,
+    state_of,
+    training_pieces,
+)
+from ablate.pricing.planned import PlannedRun
+from ablate.pricing.training import StagePrice, price_stage
+from ablate.recipes.build import stages_of
+from ablate.training.trainer import steps_per_epoch
+
+# What changes neither a run's shapes nor how many there are.
+_NO_MATTER: dict[str, Any] = {
+    "ablation": None,
+    "seed": 0,
+    "seeds": None,
+    "name": "",
+    "output_dir": "",
+    "force": False,
+}
+_QUANTISED = "what quantised weights take is up to bitsandbytes"
+# What a method or a model raises that needs more than shapes.
+_NOT_PRICED = (NotImplementedError, RuntimeError, TypeError)
+
+
+@dataclass(frozen=True)
+class RunPrice:
+    """What one run takes.
+
+    Attributes:
+        run: The run.
+        state: How far it has come.
+        parameters: Parameters of the model, without an adapter; CLIP's own parts among them.
+        stages: Its stages of training, in order; empty where they cannot be priced.
+        pieces: All that it consists of.
+        shared: Positions in `pieces` of results that an earlier run of the plan brings.
+        why_not_priced: Why there are no `stages`; None where there are.
+    """
+
+    run: PlannedRun
+    state: State
+    parameters: int
+    stages: tuple[StagePrice, ...]
+    pieces: tuple[Piece, ...]
+    shared: frozenset[int]
+    why_not_priced: str | None
+
+    @property
+    def left(self) -> list[Piece]:
+        """What this run still has to do."""
+        return [
+            piece
+            for position, piece in enumerate(self.pieces)
+            if not piece.is_kept and position not in self.shared
+        ]
+
+    @property
+    def not_priced(self) -> list[str]:
+        """What is left and missing in the sums, and why."""
+        reasons = [] if self.why_not_priced is None else [f"training: {self.why_not_priced}"]
+        return reasons + [f"{p.label}: {p.why_not_priced}" for p in self.left if p.flops is None]
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """The most that what is left holds at once; None if no piece says."""
+        return max((p.peak_bytes for p in self.left if p.peak_bytes is not None), default=None)
+
+    def flops(self, kind: str) -> int:
+        """Add up what is left of one kind, as far as it is known."""
+        return sum(piece.flops or 0 for piece in self.left if piece.kind == kind)
+
+
+class Pricer:
+    """Prices runs; what several have in common is computed once."""
+
+    def __init__(self, compute: Compute) -> None:
+        """Plan with a device.
+
+        Args:
+            compute: Device and precision that the runs would be made with.
+        """
+        self._planned = compute
+        # Hollow tensors take the part of the CPU's; no device is looked for.
+        self._compute = Compute(torch.device("cpu"), compute.precision)
+        self._stages: dict[str, list[StagePrice] | str] = {}
+        self._tasks: dict[str, TaskPrice | str] = {}
+
+    def all(self, runs: Sequence[PlannedRun]) -> list[RunPrice]:
+        """Price runs in the order in which they would be made."""
+        brought: set[str] = set()
+        return [self._one(run, brought) for run in runs]
+
+    def _one(self, run: PlannedRun, brought: set[str]) -> RunPrice:
+        state = state_of(run, self._planned)
+        skeleton = self._skeleton(run.config)
+        found = self._stages_of(run, skeleton)
+        stages, why = ([], found) if isinstance(found, str) else (found, None)
+        trains = why is not None or any(stage.trained for stage in stages)
+        methods = stages_of(run.config, None)
+        trains_language = trains and any("language_model" in s.method.parts() for s in methods)
+        n_sessions = sum(stage.prefix is not None for stage in methods)
+        prices = {task.name: self._task(task, run.config, skeleton) for task in run.tasks}
+        pieces = [
+            *training_pieces(run, stages, state, self._planned),
+            *evaluation_pieces(
+                run, n_sessions, (trains, trains_language), prices, state, self._planned
+            ),
+        ]
+        shared = set()
+        for position, piece in enumerate(pieces):
+            if piece.key is not None and not piece.is_kept:
+                if piece.key in brought:
+                    shared.add(position)
+                brought.add(piece.key)
+        return RunPrice(
+            run,
+            state,
+            sum(parameter.numel() for parameter in skeleton.parameters()),
+            tuple(stages),
+            tuple(pieces),
+            frozenset(shared),
+            why,
+        )
+
+    def _skeleton(self, config: RunConfig) -> VisionLanguageModel:
+        return vlm_skeleton(config.model, config.encoder, self._compute.frozen_dtype)
+
+    def _stages_of(self, run: PlannedRun, skeleton: VisionLanguageModel) -> list[StagePrice] | str:
+        """Price the stages of a run once for all that differ in nothing but the seed; or say why there is no price."""
+        if run.config.model.quantization is not None:
+            return _QUANTISED
+        key = repr(replace(run.config, **_NO_MATTER))
+        if key not in self._stages:
+            try:
+                self._stages[key] = self._priced_stages(run, skeleton)
+            except _NOT_PRICED as error:
+                self._stages[key] = _reason(error)
+        return self._stages[key]
+
+    def _priced_stages(self, run: PlannedRun, skeleton: VisionLanguageModel) -> list[StagePrice]:
+        """Price the stages of a run; those of one label differ in their number of examples alone."""
+        found: list[StagePrice] = []
+        texts: DryModel | None = None
+        for stage in stages_of(run.config, without_images(run.data.training)):
+            if not found or found[-1].label != stage.label:
+                found.append(price_stage(stage, skeleton, self._compute, run.config.seed))
+                continue
+            texts = texts or DryModel(without_content(skeleton))
+            n = stage.examples(texts.vlm).loss.n
+            n_steps = stage.train.epochs * steps_per_epoch(n, stage.train)
+            found.append(found[-1].of(n, n_steps if found[-1].n_steps else 0))
+        return found
+
+    def _task(
+        self, task: Task, config: RunConfig, skeleton: VisionLanguageModel
+    ) -> TaskPrice | str:
+        if config.model.quantization is not None:
+            return _QUANTISED
+        key = repr((config.model, config.encoder, config.eval, task.name, task.fingerprint))
+        if key not in self._tasks:
+            try:
+                self._tasks[key] = price_task(task, skeleton, config.eval, self._compute)
+            except _NOT_PRICED as error:
+                self._tasks[key] = _reason(error)
+        return self._tasks[key]
+
+
+def _reason(error: Exception) -> str:
+    return one_line(str(error) or type(error).__name__)
