@@ -1,6 +1,5 @@
 """The config boundary: from a composed Hydra configuration to typed dataclasses, or one clear line."""
 
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, fields
