@@ -20,7 +20,8 @@ _RUN = TypeAdapter(RunConfig)
 _SWEEP = TypeAdapter(SweepConfig)
 # What says where and by whom runs are made is no part of a run.
 _NO_RUN = ("hydra", "cluster")
-_NO_RUN_WORD = re.compile(rf"[+~]*(?:{'|'.join(_NO_RUN)})(?:[./=@]|$)")
+# Nor are the trackers, though its process has to know them.
+_NO_RUN_WORD = re.compile(rf"[+~]*(?:{'|'.join([*_NO_RUN, 'tracker'])})(?:[./=@]|$)")
 _UNION_NAMES = ("bool", "int", "float", "str", "list", "dict", NAMED, TUNER)
 _TAG_KEYS = ("name", "kind", "source")
 _Typed = TypeVar("_Typed")

@@ -37,7 +37,7 @@ def tracked(config: TrackerConfig, folder: RunFolder, record: RunRecord) -> Iter
     """
     waiting = _waiting(config, folder)
     if not waiting:
-        yield _untracked
+        yield untracked
         return
     trackers = {name: build_tracker(settings) for name, settings in waiting.items()}
     tracking = _Tracking(trackers, folder.run_id)
@@ -90,7 +90,7 @@ def outcome_of(record: RunRecord) -> Outcome:
     )
 
 
-def _untracked(label: str, step: int, loss: float, learning_rate: float) -> None:
+def untracked(label: str, step: int, loss: float, learning_rate: float) -> None:
     """Take nothing: no tracker is on."""
     del label, step, loss, learning_rate
 

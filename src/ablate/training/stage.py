@@ -17,7 +17,7 @@ from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import Stopwatch
 from ablate.telemetry.interruption import SafePoints
 from ablate.telemetry.progress import stage_bar
-from ablate.trackers.tracking import OnStep
+from ablate.trackers.tracking import OnStep, untracked
 from ablate.training.audit import Probes, audit
 from ablate.training.importance import ImportanceCache, mean_gradients_of
 from ablate.training.losses import Loss
@@ -88,7 +88,7 @@ def run_stage(
     importance: ImportanceCache,
     on_audit: Callable[[pd.DataFrame], None],
     saving: Saving,
-    on_step: OnStep,
+    on_step: OnStep = untracked,
 ) -> dict[str, Tensor]:
     """Train one stage and merge what it has trained.
 
