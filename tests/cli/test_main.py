@@ -18,7 +18,9 @@ assert not heavy, heavy
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["list", "methods"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["list"], ["list", "methods"], ["list", "--help"]]
+)
 def test_light_commands_import_nothing_heavy(arguments):
     code = LIGHT.format(arguments=arguments)
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

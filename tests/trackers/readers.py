@@ -2,7 +2,7 @@
 
 import json
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ class Seen:
     rates: list[float]
     outcome: dict[str, Any]
     group: str
+    steps: list[int] = field(default_factory=list)
 
 
 def runs_in(tracker: str, outputs: Path, shared: Path, sweep: str) -> list[Seen]:
@@ -142,6 +143,7 @@ def _tensorboard(outputs: Path, sweep: str) -> list[Seen]:
                 steps.get("train/learning_rate", []),
                 outcome,
                 values["group"],
+                [one.step for one in events.Scalars("train/loss")] if "train/loss" in steps else [],
             )
         )
     return found

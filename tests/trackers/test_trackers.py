@@ -147,11 +147,13 @@ def test_a_tracker_that_fails_is_left_out_and_the_others_have_everything(tmp_pat
     )
     before = folder.read()
     with tracked(broken, folder, before) as on_step:
-        for step in range(3):
+        for step in (4, 5, 0, 1, 0):
             on_step("train", step, 1.0 / (step + 1), 0.1)
     assert folder.read() == before
     (seen,) = runs_in("tensorboard", tmp_path, shared, tmp_path.name)
-    assert seen.losses == pytest.approx([1.0, 0.5, 1 / 3])
+    assert seen.losses == pytest.approx([1 / 5, 1 / 6, 1.0, 0.5, 1.0])
+    # The first stage was begun by another process; two more follow.
+    assert seen.steps == [4, 5, 6, 7, 8]
     assert json.loads(folder.tracked_path.read_text()).keys() == {"tensorboard"}
     send(config, folder)
     assert json.loads(folder.tracked_path.read_text()).keys() == {"tensorboard", "mlflow"}
@@ -198,4 +200,6 @@ def test_an_address_without_a_password(ablate_run, capsys):
 
 def test_trackers_are_listed(capsys):
     assert dispatch(["list", "trackers"]) == 0
-    assert "wandb" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "wandb" in shown
+    assert "@package" not in shown

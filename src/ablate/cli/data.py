@@ -3,13 +3,14 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import yaml
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablate.cli.explain import explain
+from ablate.cli.parser import Parser
 from ablate.config.errors import ConfigError, one_line, unknown
 from ablate.config.folder import config_folder, group_files
 
@@ -70,14 +71,11 @@ def _given(arguments: list[str]) -> argparse.Namespace:
     """
     if arguments[0] != "check":
         raise unknown("command of `ablate data`", arguments[0], ["check"])
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.error = _refuse  # type: ignore[method-assign]
+    parser = Parser("ablate data")
     parser.add_argument("words", nargs="*")
     parser.add_argument("--rows", type=int, default=32)
     parser.add_argument("--config-dir", type=Path)
-    given, flags = parser.parse_known_args(arguments[1:])
-    if flags:
-        raise unknown("flag", flags[0], ["--rows", "--config-dir"])
+    given = parser.read(arguments[1:])
     names = [word for word in given.words if "=" not in word]
     if len(names) != 1:
         raise ConfigError(
@@ -92,10 +90,6 @@ def _given(arguments: list[str]) -> argparse.Namespace:
     (given.name,) = names
     given.words = [word for word in given.words if "=" in word]
     return given
-
-
-def _refuse(message: str) -> NoReturn:
-    raise ConfigError(f"{message[:1].upper()}{message[1:]}. Fix: see `ablate data --help`.")
 
 
 def _check(given: argparse.Namespace) -> "Findings":

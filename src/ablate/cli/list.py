@@ -8,9 +8,19 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from ablate.cli.parser import Parser
 from ablate.config.errors import ConfigError, one_line, unknown
 from ablate.config.folder import GROUPS, config_folder, group_files
 from ablate.config.yaml_file import parse, read_text
+
+HELP = """\
+ablate list - list the available choices
+
+usage: ablate list [GROUP...] [--config-dir FOLDER]
+
+  GROUP         {groups}; without one, all
+  --config-dir  a folder of your own configs
+"""
 
 
 def list_choices(arguments: list[str]) -> int:
@@ -22,13 +32,16 @@ def list_choices(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    if {"-h", "--help"} & {*arguments}:
+        print(HELP.format(groups=", ".join(GROUPS)), end="")
+        return 0
+    parser = Parser("ablate list")
     parser.add_argument("groups", nargs="*")
     parser.add_argument("--config-dir", type=Path)
     try:
-        given, flags = parser.parse_known_args(arguments)
-        _check(given, flags)
-    except (ConfigError, argparse.ArgumentError) as error:
+        given = parser.read(arguments)
+        _check(given)
+    except ConfigError as error:
         print(f"ablate list: {one_line(str(error))}", file=sys.stderr)
         return 2
     # Hydra, too, takes the shipped config where both folders have one of that name.
@@ -43,8 +56,8 @@ def list_choices(arguments: list[str]) -> int:
     return 0
 
 
-def _check(given: argparse.Namespace, flags: list[str]) -> None:
-    """Refuse an unknown group or flag, and a path that is not a folder.
+def _check(given: argparse.Namespace) -> None:
+    """Refuse an unknown group, and a path that is not a folder.
 
     Raises:
         ConfigError: If any is.
@@ -52,8 +65,6 @@ def _check(given: argparse.Namespace, flags: list[str]) -> None:
     for name in given.groups:
         if name not in GROUPS:
             raise unknown("group", name, GROUPS)
-    if flags:
-        raise unknown("flag", flags[0], ["--config-dir"])
     if given.config_dir is not None and not given.config_dir.is_dir():
         raise ConfigError(
             f"--config-dir is '{given.config_dir}', which is not a folder. Fix: give a folder of config groups."
@@ -70,6 +81,7 @@ def describe(file: Path) -> str:
     question = OmegaConf.select(values, "ablation.question") if OmegaConf.is_dict(values) else None
     if question is not None:
         return one_line(str(question))
-    comments = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    lines = [line for line in text.splitlines() if not line.startswith("# @package")]
+    comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
     sentence = " ".join(line.lstrip("# ") for line in comments)
     return re.split(r"[.:;] ", sentence, maxsplit=1)[0].rstrip(".:")
