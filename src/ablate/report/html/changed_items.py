@@ -1,21 +1,21 @@
 """The items that changed most, and what they were taken for."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from ablate.report.html.answers import Items, Pair, pairs_of, shown_answer
-from ablate.report.loaded import Loaded
-from ablate.report.verdict import AblationReport
+from ablate.report.html.answers import Items, Pair, Texts, shown_answer
 from ablate.statistics.crossed import Floats
 
 _MOST_ITEMS = 10
 _MOST_ANSWERS = 3
 _HEADLINE = "accuracy"
+Numbers = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,9 @@ class Sums:
         base: Sum of its scores in what is compared with.
         score: Sum of its scores.
         n: Runs that answered it, beside one that is compared with.
+        answers: What each configuration answered, and what it is compared with: numbers of `words`, `[seeds, rows]`.
+            A number takes a tenth of the memory of its text.
+        words: Every answer that was given, with its number.
     """
 
     items: Items
@@ -68,6 +71,8 @@ class Sums:
     base: Floats
     score: Floats
     n: Floats
+    answers: list[tuple[Numbers, Numbers]] = field(default_factory=list)
+    words: dict[str, int] = field(default_factory=dict)
 
 
 def _main_rows(items: Items) -> NDArray[np.int64]:
@@ -98,12 +103,22 @@ def add(sums: Sums, pair: Pair) -> None:
     sums.score += np.where(both, scores, 0.0).sum(axis=0)
     sums.base += np.where(both, base, 0.0).sum(axis=0)
     sums.n += both.sum(axis=0)
+    own, compared = (
+        _numbered(texts[:, sums.rows], sums.words)
+        for texts in (pair.predictions, pair.base_predictions)
+    )
+    sums.answers.append((own, compared))
 
 
-def most_changed(
-    sums: Sequence[Sums], ablation: AblationReport, loaded: Loaded
-) -> list[ChangedItem]:
-    """Return the items whose score changed most in the mean over runs; what they were taken for is read again."""
+def _numbered(texts: Texts, words: dict[str, int]) -> Numbers:
+    """Write answers as their numbers; new ones are added to the words."""
+    places, distinct = pd.factorize(texts.ravel(), use_na_sentinel=False)
+    numbers = [words.setdefault(shown_answer(text), len(words)) for text in distinct]
+    return np.array(numbers, dtype=np.int32)[places].reshape(texts.shape)
+
+
+def most_changed(sums: Sequence[Sums]) -> list[ChangedItem]:
+    """Return the items whose score changed most in the mean over runs."""
     ranked = []
     for part in sums:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -112,10 +127,8 @@ def most_changed(
             if part.n[place] and change[place]:
                 ranked.append((abs(float(change[place])), float(part.n[place]), part, int(place)))
     ranked.sort(key=lambda one: one[:2], reverse=True)
-    chosen = [(part, place) for _, _, part, place in ranked[:_MOST_ITEMS]]
-    answers = _answers_to(chosen, ablation, loaded)
     found = []
-    for (part, place), (own, base) in zip(chosen, answers, strict=True):
+    for _, _, part, place in ranked[:_MOST_ITEMS]:
         about, n = part.items.rows.iloc[part.rows[place]], part.n[place]
         found.append(
             ChangedItem(
@@ -128,32 +141,17 @@ def most_changed(
                 float(part.base[place] / n),
                 float(part.score[place] / n),
                 int(n),
-                _most_common(base),
-                _most_common(own),
+                _most_common([base[:, place] for _, base in part.answers], part.words),
+                _most_common([own[:, place] for own, _ in part.answers], part.words),
             )
         )
     return found
 
 
-def _answers_to(
-    chosen: Sequence[tuple[Sums, int]], ablation: AblationReport, loaded: Loaded
-) -> list[tuple[Counter[str], Counter[str]]]:
-    """Count what was answered to a few items, by the configurations and by what they are compared with."""
-    answers: list[tuple[Counter[str], Counter[str]]] = [(Counter(), Counter()) for _ in chosen]
-    items: Items | None = None
-    is_theirs: list[bool] = []
-    for pair in pairs_of(ablation, loaded) if chosen else ():
-        if pair.items is not items:
-            items = pair.items
-            is_theirs = [items.are(part.items) for part, _ in chosen]
-        for (part, place), (own, base), is_same in zip(chosen, answers, is_theirs, strict=True):
-            if is_same:
-                row = part.rows[place]
-                own.update(map(shown_answer, pair.predictions[:, row]))
-                base.update(map(shown_answer, pair.base_predictions[:, row]))
-    return answers
-
-
-def _most_common(counts: Counter[str]) -> tuple[tuple[str, float], ...]:
-    total = counts.total()
-    return tuple((text, n / total) for text, n in counts.most_common(_MOST_ANSWERS))
+def _most_common(
+    numbers: Sequence[Numbers], words: Mapping[str, int]
+) -> tuple[tuple[str, float], ...]:
+    """Return the most frequent answers to one item over all seeds, each with its share."""
+    texts = list(words)
+    counts = Counter(np.concatenate(numbers).tolist())
+    return tuple((texts[one], n / counts.total()) for one, n in counts.most_common(_MOST_ANSWERS))

@@ -105,7 +105,7 @@ def changes_of(ablation: AblationReport, loaded: Loaded, against: str) -> Change
     if sums:
         about = sums[0].items.rows["task"].to_numpy()[sums[0].rows]
         changes.tasks = tuple(dict.fromkeys(str(task) for task in about))
-    changes.items = most_changed(sums, ablation, loaded)
+    changes.items = most_changed(sums)
     return changes
 
 
