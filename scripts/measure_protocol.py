@@ -1,6 +1,6 @@
 """What the choices of the LoRSU papers' protocol do on the tiny model, one at a time: tables of docs/lorsu_protocol.md.
 
-    python scripts/measure_protocol.py outputs-protocol          # 9 configurations, 3 seeds each
+    python scripts/measure_protocol.py outputs-protocol          # 10 configurations, 3 seeds each
     python scripts/measure_protocol.py outputs-protocol --seeds 0 --only lm
 
 Run again, it goes on. The tiny world's images are square; for the two ways to treat others, they are put at random
@@ -24,6 +24,7 @@ _CLIP = ["loss=clip", "train.learning_rate=3.0e-4"]
 CHOICES: dict[str, dict[str, list[str]]] = {
     "lm": {
         "as tested": [],
+        "open question, word": [_OPEN],
         "open question, sentence": [_OPEN, "data.sentence='it is a {}'"],
         "projector too": ["method@projector=lora-p"],
     },

@@ -14,6 +14,12 @@ PATHS = {
     "llava": ["model.llava=my/llava"],
     "language": ["model.language=my/language-model"],
 }
+# How a group is chosen that is no key of the run.
+WORDS = {
+    "ablation": "+ablation",
+    "protocol": "+protocol",
+    "conversation": "conversation@model",
+}
 
 
 def read(*overrides: str) -> RunConfig:
@@ -38,9 +44,8 @@ def test_every_shipped_config_composes(group):
     choices = group_files(group, [config_folder()])
     assert choices
     for choice in choices:
-        plus = "+" if group == "ablation" else ""
         run = read(
-            f"{plus}{group}={choice}",
+            f"{WORDS.get(group, group)}={choice}",
             *(places(choice) if group == "data" else PATHS.get(choice, [])),
         )
         assert to_plain(run)["seed"] == 0

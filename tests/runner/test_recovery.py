@@ -45,6 +45,7 @@ def after_training(fail):
         ["method=adalora", "train.epochs=4"],
         ["method=dora"],
         ["method=lora-f"],
+        ["method=lorsu", "method@projector=lora-p", "data.sessions=2"],
         ["method=lorsu-l"],
         ["method=frozen"],
     ],

@@ -67,9 +67,9 @@ def run_part(config: DictConfig) -> DictConfig:
 
 def _leave_target_out(own: DictConfig) -> None:
     """Remove the data set that is trained on from a protocol's controls: a protocol names all its sets."""
-    target = OmegaConf.select(own, "data.name")
-    if OmegaConf.select(own, "protocol") is not None:
-        own.controls.pop(target, None)
+    controls = OmegaConf.select(own, "controls")
+    if OmegaConf.select(own, "protocol") is not None and OmegaConf.is_dict(controls):
+        controls.pop(OmegaConf.select(own, "data.name"), None)
 
 
 def read_plain(values: object) -> RunConfig:

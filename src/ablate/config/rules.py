@@ -25,7 +25,8 @@ def check_rules(run: RunConfig) -> None:
     for key, text in texts.items():
         if text is not None and not text.strip():
             raise ConfigError(f"{key} is {text!r}; allowed: a text. Fix: {key}='...'.")
-    for key, method in (("method", run.method), ("language", run.language)):
+    methods = {"method": run.method, "language": run.language, "projector": run.projector}
+    for key, method in methods.items():
         if isinstance(method, PeftTunerMethod) and method.name in METHOD_NAMES:
             raise ConfigError(
                 f"{key}.name is '{method.name}', the name of a built-in method, but {key}.peft_type is "
