@@ -6,14 +6,21 @@ from typing import Any
 
 from ablate.config.text import printable
 from ablate.pricing.devices import Device
+from ablate.pricing.fit import Change, cheapest_change, fit
 from ablate.pricing.hours import Hours, Utilisation, hours_at
 from ablate.pricing.planned import plan_run
 from ablate.pricing.price import Pricer, RunPrice
 from ablate.pricing.rows import row, total_hours
-from ablate.pricing.show import TERA, hours_text, number
+from ablate.pricing.show import GIGA, TERA, hours_text, number
 from ablate.pricing.stand_in import TOKENS, StandIns
 from ablate.sweep.axes import check_axes
 from ablate.sweep.expansion import RunSpec
+
+_VERDICTS = {
+    "yes": "fits",
+    "tight": "leaves too little beside it",
+    "no": "does not fit",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Plan:
         hours: All runs together, on one device; None if that is not known.
         utilisation: What hours from the device's peak assume.
         replaced: Models that are not on disk.
+        change: The cheapest one that makes the run fit that holds most, where it does not.
     """
 
     prices: list[RunPrice]
@@ -35,6 +43,7 @@ class Plan:
     hours: Hours | None
     utilisation: Utilisation
     replaced: tuple[str, ...]
+    change: Change | None
 
 
 def make_plan(
@@ -56,7 +65,12 @@ def make_plan(
     if len(prepared) == len(runs):
         check_axes(prepared)
     different = {run.prepared.folder.path if run.prepared else i: run for i, run in enumerate(runs)}
-    prices = Pricer(device.compute).all(list(different.values()))
+    pricer = Pricer(device.compute)
+    prices = pricer.all(list(different.values()))
+    largest = max(prices, key=lambda price: price.peak_bytes or 0)
+    change = None
+    if largest.peak_bytes is not None and fit(largest.peak_bytes, device) != "yes":
+        change = cheapest_change(largest, pricer, device)
     hours = [hours_at(price.left, device, utilisation) for price in prices]
     return Plan(
         prices,
@@ -65,6 +79,7 @@ def make_plan(
         total_hours(hours),
         utilisation,
         tuple(sorted(stand_ins.used)),
+        change,
     )
 
 
@@ -104,17 +119,18 @@ def _memory(plan: Plan) -> Iterator[str]:
     if not peaks:
         return
     device, most = plan.device, max(peaks)
-    fits = {row["fits"] for row in plan.rows} - {None}
-    verdict = "no" if "no" in fits else "tight" if "tight" in fits else "yes"
-    words = {
-        "yes": "fits",
-        "tight": "leaves too little beside it",
-        "no": "does not fit",
-    }[verdict]
+    verdict = fit(most, device)
     yield (
-        f"memory: {most / 1e9:.3g} GB at the peak {words} on {device.name} "
-        f"({device.memory_bytes / 1e9:.3g} GB, {device.usable_bytes / 1e9:.3g} of them for tensors)"
+        f"memory: {number(most, GIGA)} GB at the peak {_VERDICTS[verdict]} on {device.name} "
+        f"({number(device.memory_bytes, GIGA)} GB, {number(device.usable_bytes, GIGA)} of them for tensors)"
     )
+    if verdict == "yes":
+        return
+    if plan.change is None:
+        yield "no change that is known here makes it fit"
+        return
+    words = " ".join(plan.change.words) or f"--device {plan.change.device.name}"
+    yield f"the cheapest change that makes it fit: {words} ({number(plan.change.peak_bytes, GIGA)} GB)"
 
 
 def assumptions(plan: Plan) -> Iterator[str]:
