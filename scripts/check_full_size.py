@@ -34,6 +34,7 @@ import transformers
 import yaml
 from PIL import Image
 from pydantic import TypeAdapter
+from transformers import CONFIG_MAPPING
 
 from ablate.config.folder import config_folder
 from ablate.config.schema import EncoderConfig, ModelConfig
@@ -42,52 +43,25 @@ from ablate.models.compute import Compute
 from ablate.models.files import locate
 from ablate.models.pretrained import quiet_transformers
 from ablate.models.vlm import VisionLanguageModel
+from ablate.pricing.stand_in import architectures
 
 REAL = ("siglip-so400m", "dino-siglip", "resnet-50", "vit-large", "clip-vit-large", "patches")
 QUESTION = "what shape is there?"
 
-_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16}
-_SO400M = {"hidden_size": 1152, "num_hidden_layers": 27, "num_attention_heads": 16}
-_IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+
+def _hub() -> dict[str, tuple[Any, dict[str, Any], Any, dict[str, Any]]]:
+    """Read configuration and preprocessing of every vision model, as its folder on the hub states them."""
+    found = {}
+    for name, known in architectures().items():
+        sizes = dict(known["config"].get("vision_config", known["config"]))
+        settings = dict(known["images"])
+        processor = getattr(transformers, f"{settings.pop('image_processor_type')}Pil")
+        if known["config"]["model_type"] != "llava":
+            found[name] = CONFIG_MAPPING[sizes.pop("model_type")], sizes, processor, settings
+    return found
 
 
-def _square(side: int) -> dict[str, int]:
-    return {"height": side, "width": side}
-
-
-HUB: dict[str, tuple[Any, dict[str, Any], Any, dict[str, Any]]] = {
-    "google/siglip-so400m-patch14-384": (
-        transformers.SiglipVisionConfig,
-        {**_SO400M, "intermediate_size": 4304, "image_size": 384, "patch_size": 14},
-        transformers.SiglipImageProcessorPil,
-        {"size": _square(384)},
-    ),
-    "facebook/dinov2-large": (
-        transformers.Dinov2Config,
-        {**_LARGE, "image_size": 518, "patch_size": 14},
-        transformers.BitImageProcessorPil,
-        {"size": {"shortest_edge": 256}, "crop_size": _square(224), **_IMAGENET},
-    ),
-    "microsoft/resnet-50": (
-        transformers.ResNetConfig,
-        {"depths": [3, 4, 6, 3]},
-        transformers.ConvNextImageProcessorPil,
-        {"size": {"shortest_edge": 224}, "crop_pct": 0.875, **_IMAGENET},
-    ),
-    "google/vit-large-patch16-384": (
-        transformers.ViTConfig,
-        {**_LARGE, "intermediate_size": 4096, "image_size": 384, "patch_size": 16},
-        transformers.ViTImageProcessorPil,
-        {"size": _square(384)},
-    ),
-    "openai/clip-vit-large-patch14-336": (
-        transformers.CLIPVisionConfig,
-        {**_LARGE, "intermediate_size": 4096, "image_size": 336, "patch_size": 14},
-        transformers.CLIPImageProcessorPil,
-        {"size": {"shortest_edge": 336}, "crop_size": _square(336)},
-    ),
-}
-"""Configuration and preprocessing of every vision model, as its folder on the hub states them."""
+HUB = _hub()
 
 
 def read_encoder(name: str) -> EncoderConfig:

@@ -168,3 +168,31 @@ def test_a_full_size_model_needs_no_file_of_its_own(capsys, tmp_path, monkeypatc
     assert run["parameters"] == 7_063_427_072 + 124_436_737
     assert 15e9 < run["weight_bytes"] < 16e9
     assert any("llava-hf/llava-1.5-7b-hf" in line for line in made["assumptions"])
+
+
+def test_what_was_measured_here_gives_hours_to_every_run_of_its_kind(plan, tmp_path):
+    words = ("method=lorsu", "method.top_k_heads=1", "device=cpu")
+    code, streams = plan(*words, "method.rank=2", "--calibrate")
+    assert code == 0, streams.err
+    assert "2 speeds measured" in streams.out
+    assert (tmp_path / "outputs" / ".cache" / "calibration.json").is_file()
+    assert not (tmp_path / "outputs" / "run").exists()
+    made = planned(plan, *words, "method.rank=4")
+    low, high = made["gpu_hours"]
+    assert 0 < low < high < 1
+    assert any("by 2 measured speeds" in line for line in made["assumptions"])
+    assert planned(plan, *words, "train.batch_size=3")["gpu_hours"] is None
+
+
+def test_only_the_device_that_is_here_is_measured(capsys):
+    assert dispatch(["plan", "--calibrate", "--device", "h100"]) == 2
+    assert "Fix: leave --device out" in capsys.readouterr().err
+
+
+def test_a_damaged_calibration_counts_as_none(plan, tmp_path):
+    words = ("method=full", "device=cpu")
+    assert plan(*words, "--calibrate")[0] == 0
+    file = tmp_path / "outputs" / ".cache" / "calibration.json"
+    for content in ("[1]", "{", '{"a": 1, "b": [2, 1], "c": [0, 1]}'):
+        file.write_text(content)
+        assert planned(plan, *words)["gpu_hours"] is None

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -31,10 +32,13 @@ ablate plan - what `ablate run` with the same words would run, what is done alre
 usage: ablate plan [WORDS OF ablate run] [flags]
 
   --device NAME            plan for a device of configs/accelerators.yaml; else for the one that is here
+  --calibrate              first time a few steps and batches on the device that is here, and keep how fast they were
+                           below the output folder: hours then rest on that
   --utilisation LOW-HIGH   share of the device's peak that is used; else 0.3-0.5
   --format FORMAT          terminal, csv or json
 
-Nothing is run, loaded or downloaded: models that are not on disk are planned by their shipped sizes.
+Without --calibrate nothing is run or loaded, and nothing is downloaded: models that are not on disk are planned by
+their shipped sizes.
 
 exit codes: 0 planned, 2 an error in usage or configuration
 """
@@ -78,11 +82,16 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Take the flags of a plan out of the words of a run."""
     parser = _Parser(add_help=False, allow_abbrev=False)
     parser.add_argument("--device")
+    parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--utilisation", default=_USUAL_UTILISATION)
     parser.add_argument("--format", default=FORMATS[0])
     given, words = parser.parse_known_args(arguments)
     if given.format not in FORMATS:
         raise unknown("format", given.format, FORMATS)
+    if given.calibrate and given.device is not None:
+        raise ConfigError(
+            "--calibrate times the device that is here, but --device names another. Fix: leave --device out."
+        )
     _utilisation(given.utilisation)
     return given, words
 
@@ -137,7 +146,14 @@ def _plan(given: argparse.Namespace, specs: Sequence[RunSpec]) -> "Plan":
         device = device_here(specs[0].config.device, precision)
     else:
         device = named_device(given.device, precision)
-    with stand_ins() as replaced:
+    if given.calibrate:
+        from ablate.pricing.calibrate import calibrate
+        from ablate.sweep.prepared import prepare_all
+
+        calibrate(prepare_all(specs), device)
+    with stand_ins() as replaced, warnings.catch_warnings():
+        # What transformers has to say of a model is said when it is run.
+        warnings.simplefilter("ignore")
         return make_plan(specs, device, Utilisation(*_utilisation(given.utilisation)), replaced)
 
 

@@ -1,8 +1,9 @@
-"""How long operations take: a range, from what a device can do at most and how much of that is used."""
+"""How long operations take: a range, from what was measured or from what a device can do at most."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ablate.pricing.calibration import Rate
 from ablate.pricing.devices import Device
 from ablate.pricing.pieces import Piece
 
@@ -39,18 +40,36 @@ class Utilisation:
     high: float
 
 
-def hours_at(pieces: Iterable[Piece], device: Device, utilisation: Utilisation) -> Hours | None:
-    """Return how long pieces take at a share of a device's peak; None where its peak is not known.
+def hours_at(
+    pieces: Iterable[Piece],
+    device: Device,
+    utilisation: Utilisation,
+    rate_of: Callable[[Piece], Rate | None],
+) -> Hours | None:
+    """Return how long pieces take, by what was measured or else at a share of the device's peak.
 
     Pieces without a price are left out.
+
+    Args:
+        pieces: What there is to do.
+        device: Where.
+        utilisation: The share.
+        rate_of: How fast a piece of this kind was on this device; None if that was not measured.
+
+    Returns:
+        None if neither a piece's speed nor the device's peak is known.
     """
-    peak = device.accelerator
-    per_second = device.flops_per_second
-    if peak is None or per_second is None:
-        return None
-    seconds = sum(
-        (piece.flops or 0) / per_second + piece.read_bytes / peak.bytes_per_second
-        for piece in pieces
-    )
-    full = seconds / _SECONDS_PER_HOUR
-    return Hours(full / utilisation.high, full / utilisation.low)
+    low = high = 0.0
+    peak, per_second = device.accelerator, device.flops_per_second
+    for piece in pieces:
+        if not piece.flops:
+            continue
+        rate = rate_of(piece)
+        if rate is not None:
+            low, high = low + piece.flops / rate.high, high + piece.flops / rate.low
+        elif peak is None or per_second is None:
+            return None
+        else:
+            seconds = piece.flops / per_second + piece.read_bytes / peak.bytes_per_second
+            low, high = low + seconds / utilisation.high, high + seconds / utilisation.low
+    return Hours(low / _SECONDS_PER_HOUR, high / _SECONDS_PER_HOUR)

@@ -25,7 +25,8 @@ class Piece:
 
     Attributes:
         kind: What it is.
-        label: Stage or task.
+        of: The stage, or the task.
+        label: What people call it.
         flops: Operations; None where they are not known.
         read_bytes: Weights read for one token each.
         peak_bytes: The most that is held at once; None where it is not known.
@@ -35,6 +36,7 @@ class Piece:
     """
 
     kind: Kind
+    of: str
     label: str
     flops: int | None
     read_bytes: int
@@ -73,6 +75,7 @@ def training_pieces(
             yield Piece(
                 "importance",
                 stage.label,
+                stage.label,
                 stage.importance_flops,
                 0,
                 stage.importance_bytes,
@@ -80,7 +83,9 @@ def training_pieces(
                 is_trained or _is_ranked(run, stage, compute, number),
             )
         flops = stage.measuring_flops + stage.training_flops
-        yield Piece("training", stage.label, flops, 0, stage.peak_bytes, None, is_trained)
+        yield Piece(
+            "training", stage.label, stage.label, flops, 0, stage.peak_bytes, None, is_trained
+        )
 
 
 def evaluation_pieces(
@@ -115,9 +120,16 @@ def evaluation_pieces(
         )
         price = prices[task.name]
         if isinstance(price, str):
-            return Piece("evaluation", label, None, 0, None, key, is_kept, price)
+            return Piece("evaluation", task.name, label, None, 0, None, key, is_kept, price)
         return Piece(
-            "evaluation", label, price.flops, price.read_bytes, price.peak_bytes, key, is_kept
+            "evaluation",
+            task.name,
+            label,
+            price.flops,
+            price.read_bytes,
+            price.peak_bytes,
+            key,
+            is_kept,
         )
 
     own, after = run.data.tasks, None if anything else base
@@ -133,7 +145,7 @@ def evaluation_pieces(
             weights = language_weights(run.config, prints) if prints else "language"
         yield piece(one.name, one, weights)
     for name, why in run.not_loaded.items():
-        yield Piece("evaluation", name, None, 0, None, None, state == "done", why)
+        yield Piece("evaluation", name, name, None, 0, None, None, state == "done", why)
 
 
 def _importance(run: PlannedRun, stage: StagePrice, compute: Compute, number: int) -> str | None:

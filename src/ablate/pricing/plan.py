@@ -1,19 +1,30 @@
 """A plan: what every run takes, what they take together, and what was assumed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ablate.config.text import printable
+from ablate.pricing.calibration import Rate, evaluation_key, read_rates, training_key
 from ablate.pricing.devices import Device
+from ablate.pricing.fit import Change, cheapest_change, fit
 from ablate.pricing.hours import Hours, Utilisation, hours_at
-from ablate.pricing.planned import plan_run
+from ablate.pricing.pieces import Piece
+from ablate.pricing.planned import PlannedRun, plan_run
 from ablate.pricing.price import Pricer, RunPrice
 from ablate.pricing.rows import row, total_hours
-from ablate.pricing.show import TERA, hours_text, number
+from ablate.pricing.show import GIGA, TERA, hours_text, number
 from ablate.pricing.stand_in import TOKENS, StandIns
+from ablate.runner.prepare import CACHE
 from ablate.sweep.axes import check_axes
 from ablate.sweep.expansion import RunSpec
+
+_VERDICTS = {
+    "yes": "fits",
+    "tight": "leaves too little beside it",
+    "no": "does not fit",
+}
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,9 @@ class Plan:
         hours: All runs together, on one device; None if that is not known.
         utilisation: What hours from the device's peak assume.
         replaced: Models that are not on disk.
+        change: The cheapest one that makes the run fit that holds most, where it does not.
+        measured: What hours rest on that was measured.
+        assumes_peak: Whether some hours rest on the device's peak.
     """
 
     prices: list[RunPrice]
@@ -35,6 +49,9 @@ class Plan:
     hours: Hours | None
     utilisation: Utilisation
     replaced: tuple[str, ...]
+    change: Change | None
+    measured: frozenset[str]
+    assumes_peak: bool
 
 
 def make_plan(
@@ -56,8 +73,14 @@ def make_plan(
     if len(prepared) == len(runs):
         check_axes(prepared)
     different = {run.prepared.folder.path if run.prepared else i: run for i, run in enumerate(runs)}
-    prices = Pricer(device.compute).all(list(different.values()))
-    hours = [hours_at(price.left, device, utilisation) for price in prices]
+    pricer = Pricer(device.compute)
+    prices = pricer.all(list(different.values()))
+    largest = max(prices, key=lambda price: price.peak_bytes or 0)
+    change = None
+    if largest.peak_bytes is not None and fit(largest.peak_bytes, device) != "yes":
+        change = cheapest_change(largest, pricer, device)
+    speeds = _Speeds(device)
+    hours = [hours_at(price.left, device, utilisation, speeds.of(price.run)) for price in prices]
     return Plan(
         prices,
         [row(price, one, device) for price, one in zip(prices, hours, strict=True)],
@@ -65,7 +88,45 @@ def make_plan(
         total_hours(hours),
         utilisation,
         tuple(sorted(stand_ins.used)),
+        change,
+        frozenset(speeds.used),
+        speeds.missing,
     )
+
+
+class _Speeds:
+    """What was measured on a device, run by run.
+
+    Attributes:
+        used: What was found.
+        missing: Whether something was not.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._known: dict[Path, dict[str, Rate]] = {}
+        self.used: set[str] = set()
+        self.missing = False
+
+    def of(self, run: PlannedRun) -> Callable[[Piece], Rate | None]:
+        """Return what finds the speed of a run's pieces."""
+        folder = Path(run.given.output_dir) / CACHE
+        if folder not in self._known:
+            self._known[folder] = read_rates(folder)
+        rates = self._known[folder]
+
+        def rate_of(piece: Piece) -> Rate | None:
+            if piece.kind == "evaluation":
+                key = evaluation_key(run.given, self._device, piece.of)
+            else:
+                key = training_key(run.given, self._device)
+            if key in rates:
+                self.used.add(key)
+            else:
+                self.missing = True
+            return rates.get(key)
+
+        return rate_of
 
 
 def headline(plan: Plan) -> str:
@@ -104,27 +165,28 @@ def _memory(plan: Plan) -> Iterator[str]:
     if not peaks:
         return
     device, most = plan.device, max(peaks)
-    fits = {row["fits"] for row in plan.rows} - {None}
-    verdict = "no" if "no" in fits else "tight" if "tight" in fits else "yes"
-    words = {
-        "yes": "fits",
-        "tight": "leaves too little beside it",
-        "no": "does not fit",
-    }[verdict]
+    verdict = fit(most, device)
     yield (
-        f"memory: {most / 1e9:.3g} GB at the peak {words} on {device.name} "
-        f"({device.memory_bytes / 1e9:.3g} GB, {device.usable_bytes / 1e9:.3g} of them for tensors)"
+        f"memory: {number(most, GIGA)} GB at the peak {_VERDICTS[verdict]} on {device.name} "
+        f"({number(device.memory_bytes, GIGA)} GB, {number(device.usable_bytes, GIGA)} of them for tensors)"
     )
+    if verdict == "yes":
+        return
+    if plan.change is None:
+        yield "no change that is known here makes it fit"
+        return
+    words = " ".join(plan.change.words) or f"--device {plan.change.device.name}"
+    yield f"the cheapest change that makes it fit: {words} ({number(plan.change.peak_bytes, GIGA)} GB)"
 
 
 def assumptions(plan: Plan) -> Iterator[str]:
     """Yield what the numbers rest on, besides the code of a run."""
     if plan.hours is not None:
         low, high = plan.utilisation.low, plan.utilisation.high
-        yield (
-            f"hours at {low:.0%} to {high:.0%} of the device's peak (--utilisation), without loading models and "
-            "reading images"
-        )
+        said = [f"by {len(plan.measured)} measured speeds"] if plan.measured else []
+        if plan.assumes_peak:
+            said.append(f"at {low:.0%} to {high:.0%} of the device's peak (--utilisation)")
+        yield f"hours {' and '.join(said)}, without loading models and reading images"
     if plan.replaced:
         yield f"sizes of {', '.join(plan.replaced)} as shipped, not on disk; {TOKENS}"
     yield "generated answers have full length; seeds take as much as the first one's draw"

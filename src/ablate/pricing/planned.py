@@ -30,7 +30,8 @@ class PlannedRun:
 
     Attributes:
         name: Its `run_id` or, where that is not known, the readable part of it.
-        config: The run, a model that is not on disk replaced by its stand-in.
+        given: The run.
+        config: The same, a model that is not on disk replaced by its stand-in.
         data: What it is trained on, and its target and controls as tasks.
         suite: The tasks of its suite that could be loaded.
         not_loaded: Why the others could not, by name.
@@ -39,6 +40,7 @@ class PlannedRun:
     """
 
     name: str
+    given: RunConfig
     config: RunConfig
     data: RunData
     suite: tuple[Task, ...]
@@ -84,7 +86,7 @@ def plan_run(spec: RunSpec, stand_ins: StandIns) -> PlannedRun:
     if unnamed is None:
         prepared = _prepared(original, data, suite, spec.overrides)
     name = slug(original) if prepared is None else prepared.folder.run_id
-    return PlannedRun(name, config, data, suite, not_loaded, prepared, unnamed)
+    return PlannedRun(name, original, config, data, suite, not_loaded, prepared, unnamed)
 
 
 def _suite(config: SuiteConfig | None) -> tuple[tuple[Task, ...], dict[str, str]]:

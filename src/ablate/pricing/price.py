@@ -108,6 +108,20 @@ class Pricer:
         brought: set[str] = set()
         return [self._one(run, brought) for run in runs]
 
+    def training_peak(self, run: PlannedRun) -> int | None:
+        """Return the most bytes that a run holds at once until it is trained; None if that has no price."""
+        stages = self._stages_of(run, self._skeleton(run.config))
+        if isinstance(stages, str):
+            return None
+        return max(peak for s in stages for peak in (s.peak_bytes, s.importance_bytes))
+
+    def evaluation_peak(self, run: PlannedRun) -> int | None:
+        """Return the most bytes that a run holds at once when it is evaluated; None if a task has no price."""
+        skeleton = self._skeleton(run.config)
+        prices = [self._task(task, run.config, skeleton) for task in run.tasks]
+        peaks = [price.peak_bytes for price in prices if not isinstance(price, str)]
+        return max(peaks) if peaks and len(peaks) == len(prices) else None
+
     def _one(self, run: PlannedRun, brought: set[str]) -> RunPrice:
         state = state_of(run, self._planned)
         skeleton = self._skeleton(run.config)

@@ -1,20 +1,12 @@
 """A plan as rows, one for each run: what is not known is None."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from ablate.pricing.devices import Device
+from ablate.pricing.fit import fit
 from ablate.pricing.hours import Hours
 from ablate.pricing.price import RunPrice
-
-Fit = Literal["yes", "tight", "no"]
-
-
-def fit(peak_bytes: int, device: Device) -> Fit:
-    """Say whether so many bytes of tensors fit on a device; `tight` leaves too little beside them."""
-    if peak_bytes <= device.usable_bytes:
-        return "yes"
-    return "tight" if peak_bytes <= device.memory_bytes else "no"
 
 
 def row(price: RunPrice, hours: Hours | None, device: Device) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ablate.methods.base import Method, Session
 from ablate.methods.peft_types import first_line, needs_content
@@ -16,6 +16,7 @@ from ablate.models.vlm import VisionLanguageModel
 from ablate.pricing.dry import DryModel, tensor_bytes
 from ablate.pricing.hollow import ContentNeededError
 from ablate.pricing.meter import Meter
+from ablate.pricing.part import Part
 from ablate.training.audit import audit, totals
 from ablate.training.importance import mean_gradients_of
 from ablate.training.losses import Loss
@@ -80,34 +81,6 @@ class StagePrice:
             measuring_flops=int(self.measuring_flops * share),
             training_flops=int(self.training_flops * share),
         )
-
-
-class Part(Loss):
-    """A loss over some of its examples."""
-
-    def __init__(self, loss: Loss, rows: Tensor) -> None:
-        """Choose examples.
-
-        Args:
-            loss: The loss.
-            rows: int64, at least one position among its examples.
-        """
-        self.name = loss.name  # type: ignore[misc]  # that of the loss it is a part of
-        self.n = len(rows)
-        self._loss, self._rows = loss, rows
-
-    @property
-    def lengths(self) -> Tensor:
-        """Tokens of every chosen example."""
-        return self._loss.lengths[self._rows]
-
-    def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
-        """Return the mean loss of the chosen examples at `indices`."""
-        return self._loss(model, self._rows[indices])
-
-    def n_terms(self, indices: Tensor) -> int:
-        """Count what that mean is taken over."""
-        return self._loss.n_terms(self._rows[indices])
 
 
 def price_stage(
