@@ -16,6 +16,7 @@ from tests.plans.plans import PUBLISHED, markdown
 from ablate.cli.import_plan import import_plan
 from ablate.cli.run import run
 from ablate.config.folder import config_folder
+from ablate.config.reading import run_part
 from ablate.plans.base import compose_words
 from ablate.plans.outcome import AFTER_A_CHOICE
 
@@ -261,7 +262,8 @@ def test_hostile_text_stays_text(call, tmp_path, text):
     assert "\u202e" not in said
     composed = compose_words(["+ablation=plan-rank"], tmp_path / "plan").config
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        usual = OmegaConf.to_container(compose("config", overrides=["+ablation=rank"]))
+        usual = run_part(compose("config", overrides=["+ablation=rank"]))
+    usual = OmegaConf.to_container(usual)
     values = OmegaConf.to_container(composed, resolve=True)
     assert values["ablation"]["values"] == [64, 8]
     assert values["name"] == "plan-rank"

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ _QUIET = {
 }
 # Runs go through files. The least that Ray takes is 75 MiB.
 _OBJECT_STORE_BYTES = 128 << 20
+_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+_STARTS = 3
+_PATIENCE_SECONDS = 10
 
 
 class Box:
@@ -43,11 +47,14 @@ class Box:
         """Check that runs can be made here, as far as that can be told without Ray's daemons.
 
         Raises:
-            ConfigError: If Ray is not installed, or this machine has too few GPUs.
+            ConfigError: If Ray is not installed, nothing is at the address, or this machine has too few GPUs.
         """
         if importlib.util.find_spec("ray") is None:
             raise ConfigError("cluster=box needs Ray. Fix: pip install 'ablate-vlm[ray]'.")
-        if self._address is not None or self._needs.gpus == 0:
+        if self._address is not None:
+            _check_address(self._address)
+            return
+        if self._needs.gpus == 0:
             return
         import torch
 
@@ -82,26 +89,12 @@ class Box:
         import ray
         import ray.util.scheduling_strategies
 
-        options: dict[str, Any] = {"address": self._address}
-        if self._address is None:
-            options = {
-                "address": "local",
-                "include_dashboard": False,
-                "object_store_memory": _OBJECT_STORE_BYTES,
-                "num_gpus": None if self._needs.gpus else 0,
-            }
         answer = signal.getsignal(signal.SIGTERM)
         try:
-            ray.init(**options, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, ValueError, RuntimeError) as error:
             if self._address is None:
-                raise
-            raise ConfigError(
-                one_line(
-                    f"cluster.address is '{self._address}', but the Ray cluster there cannot be joined: {error}. "
-                    "Fix: `ray start` this machine into it, then cluster.address=auto."
-                )
-            ) from error
+                _start(ray, self._needs.gpus)
+            else:
+                _join(ray, self._address)
         finally:
             # Ray takes SIGTERM for itself.
             if threading.current_thread() is threading.main_thread():
@@ -110,3 +103,56 @@ class Box:
             yield ray
         finally:
             ray.shutdown()
+
+
+def _start(ray: Any, gpus: int) -> None:  # noqa: ANN401  # a module without types
+    """Start Ray on this machine; it gives up after half a minute, which is short on a machine with other work."""
+    for left in reversed(range(_STARTS)):
+        try:
+            ray.init(
+                address="local",
+                num_gpus=None if gpus else 0,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **_SILENT,
+            )
+            return
+        except Exception:  # Ray raises no other class
+            ray.shutdown()
+            if not left:
+                raise
+
+
+def _join(ray: Any, address: str) -> None:  # noqa: ANN401  # as above
+    try:
+        ray.init(address=address, **_SILENT)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            one_line(
+                f"cluster.address is '{address}', and the Ray cluster there cannot be joined: {error}. Fix: ray start "
+                "this machine into it, then cluster.address=auto; RAY_AUTH_MODE=token if it wants a token."
+            )
+        ) from error
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address that Ray would try for minutes.
+
+    Raises:
+        ConfigError: If it is neither `auto` nor HOST:PORT, or nothing answers there.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise ConfigError(
+            f"cluster.address is '{address}'; allowed: auto, or HOST:PORT such as 10.0.0.7:6379. "
+            "Fix: `ray start` this machine into the cluster, then cluster.address=auto."
+        )
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"cluster.address is '{address}', and nothing answers there: {error}. "
+            "Fix: the HOST:PORT that `ray start --head` has printed."
+        ) from error

@@ -1,12 +1,13 @@
 """Runs made one by one in this process, or by a launcher; whatever becomes of a run, it has a row."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn, JobStatus
 
-from ablate.clusters.launcher import AnyLauncher, JobEndedError, StreamingLauncher
+from ablate.clusters.launcher import AnyLauncher, Ended, JobEndedError, StreamingLauncher, lost
 from ablate.config.errors import ConfigError
 from ablate.config.text import printable
 from ablate.results.record import RunRecord, Status
@@ -42,33 +43,40 @@ def outcomes(jobs: Sequence[Job], launcher: AnyLauncher) -> Generator[tuple[Job,
         ConfigError: If a run turns out to be misconfigured, or the launcher does.
     """
     before = {job.run.folder.path: job.run.folder.read() for job in jobs}
-    for job, result in _results(jobs, launcher):
-        if result.status == JobStatus.COMPLETED:
-            yield job, str(result.return_value)
-            continue
-        yield job, _lost(job, before[job.run.folder.path], result._return_value)
+    with closing(_results(jobs, launcher)) as results:
+        for job, result in results:
+            if result.status == JobStatus.COMPLETED:
+                yield job, str(result.return_value)
+            else:
+                yield job, _lost(job, before[job.run.folder.path], result._return_value)
 
 
-def _results(jobs: Sequence[Job], launcher: AnyLauncher) -> Iterator[tuple[Job, JobReturn]]:
+def _results(jobs: Sequence[Job], launcher: AnyLauncher) -> Generator[tuple[Job, JobReturn]]:
     """Yield what is said of each job; a launcher that raises does not say which jobs it lost."""
     overrides = [list(job.overrides) for job in jobs]
     if isinstance(launcher, BasicLauncher):
         for job in jobs:
             yield job, _made_here(job)
-    elif isinstance(launcher, StreamingLauncher):
-        for index, result in launcher.stream(overrides):
-            yield jobs[index], result
+        return
+    left = dict(enumerate(jobs))
+    try:
+        with closing(_launched(overrides, launcher)) as ended:
+            for index, result in ended:
+                yield left.pop(index), result
+    except ConfigError:
+        raise
+    except Exception as error:  # whatever a launcher raises, the other runs are kept
+        reason = f"the launcher failed: {type(error).__name__}: {error}"
+        say(printable(reason))
+        for job in left.values():
+            yield job, lost(reason, "failed")
+
+
+def _launched(overrides: list[list[str]], launcher: AnyLauncher) -> Generator[Ended]:
+    if isinstance(launcher, StreamingLauncher):
+        yield from launcher.stream(overrides)
     else:
-        try:
-            returns = launcher.launch(overrides, 0)
-        except ConfigError:
-            raise
-        except Exception as error:  # whatever a launcher raises, the other runs are kept
-            reason = f"the launcher failed: {type(error).__name__}: {error}"
-            say(printable(reason))
-            lost = JobEndedError(reason, "failed")
-            returns = [JobReturn(status=JobStatus.FAILED, _return_value=lost) for _ in jobs]
-        yield from zip(jobs, returns, strict=True)
+        yield from enumerate(launcher.launch(overrides, 0))
 
 
 def _made_here(job: Job) -> JobReturn:
