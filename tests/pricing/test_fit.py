@@ -96,7 +96,12 @@ def test_what_fits_nowhere_has_no_change(whole, pricer):
 
 
 def test_half_precision_comes_before_another_device(whole, pricer):
-    least = ["train.batch_size=1", "train.gradient_checkpointing=true", "eval.batch_size=1"]
+    least = (
+        "train.batch_size=1",
+        "train.accumulation_steps=32",
+        "train.gradient_checkpointing=true",
+        "eval.batch_size=1",
+    )
     single, half = (
         priced(*least, pricer=one).peak_bytes for one in (pricer, Pricer(Compute(CPU, "bf16")))
     )

@@ -69,7 +69,7 @@ def _words(price: RunPrice, pricer: Pricer, device: Device) -> tuple[tuple[str, 
     found: list[tuple[tuple[str, ...], int]] = []
     for kind, variants, peak_of in (
         ("evaluation", _evaluations(config), pricer.evaluation_peak),
-        ("training", _trainings(price, device), pricer.training_peak),
+        ("training", _trainings(price.run, pricer, device), pricer.training_peak),
     ):
         if kind in kinds:
             first = _first(variants, price.run, peak_of, device)
@@ -102,15 +102,15 @@ def _evaluations(config: RunConfig) -> Iterator[Variant]:
         yield (f"eval.batch_size={size}",), replace(config, eval=smaller)
 
 
-def _trainings(price: RunPrice, device: Device) -> Iterator[Variant]:
+def _trainings(run: PlannedRun, pricer: Pricer, device: Device) -> Iterator[Variant]:
     """Yield a configuration with recomputed activations, with accumulated batches, and with both.
 
     Batches that cannot fit, because weights, gradients and moments alone do not, or because activations are
     proportional to the batch, are left out.
     """
-    config = price.run.config
+    config = run.config
     yield (), config
-    largest = max(price.stages, key=lambda stage: stage.peak_bytes)
+    largest = max(pricer.stages(run), key=lambda stage: stage.peak_bytes)
     fixed = largest.peak_bytes - largest.activation_bytes
     if fixed > device.usable_bytes:
         return

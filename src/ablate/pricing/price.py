@@ -110,10 +110,13 @@ class Pricer:
 
     def training_peak(self, run: PlannedRun) -> int | None:
         """Return the most bytes that a run holds at once until it is trained; None if that has no price."""
-        stages = self._stages_of(run, self._skeleton(run.config))
-        if isinstance(stages, str):
-            return None
-        return max(peak for s in stages for peak in (s.peak_bytes, s.importance_bytes))
+        stages = self.stages(run)
+        return max((b for s in stages for b in (s.peak_bytes, s.importance_bytes)), default=None)
+
+    def stages(self, run: PlannedRun) -> list[StagePrice]:
+        """Return the price of every stage of a run; none if they have no price."""
+        found = self._stages_of(run, self._skeleton(run.config))
+        return [] if isinstance(found, str) else found
 
     def evaluation_peak(self, run: PlannedRun) -> int | None:
         """Return the most bytes that a run holds at once when it is evaluated; None if a task has no price."""
