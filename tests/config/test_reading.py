@@ -13,6 +13,10 @@ from ablate.config.schema import LorsuMethod, RunConfig
 PATHS = {
     "llava": ["model.llava=my/llava"],
     "language": ["model.language=my/language-model"],
+    # Four of the ten sets are on no hub.
+    "lorsu": [
+        f"controls.{name}.path=." for name in ("tsi", "counteranimal", "dalle", "hateful-memes")
+    ],
 }
 # How a group is chosen that is no key of the run.
 WORDS = {

@@ -16,6 +16,17 @@ from ablate.config.reading import read_run_config
 from ablate.models.conversation import resolved
 
 
+ALL_SETS = (
+    *("gtsrb", "tsi", "counteranimal", "aircraft", "eurosat"),
+    *("dalle", "vsr", "hateful-memes", "mmvp", "visonlyqa"),
+)
+# Four of the ten are on no hub.
+PRESET = (
+    "+protocol=lorsu",
+    *(f"controls.{name}.path=." for name in ("tsi", "counteranimal", "dalle", "hateful-memes")),
+)
+
+
 def configured(*words):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return read_run_config(compose("config", overrides=list(words)))
@@ -193,7 +204,7 @@ def test_what_does_not_fit_is_one_line(ablate_run, capsys, words, message):
 
 
 def test_the_preset_is_what_the_papers_do():
-    lm = configured("+protocol=lorsu", "data=digits")
+    lm = configured(*PRESET, "data=digits")
     assert lm.model.name == "llava-1.5-7b"
     assert "a curious user" in str(lm.model.prompt)
     assert (lm.model.image_aspect, lm.data.scoring, lm.eval.n_options) == ("pad", "generate", 5)
@@ -204,12 +215,12 @@ def test_the_preset_is_what_the_papers_do():
     assert train.open_question.endswith("with a short answer: {question}")
     assert (train.clip_text, train.augment, train.drop_last) == ("mean", None, False)
     assert "source" not in lm.controls
-    clip = configured("+protocol=lorsu", "data=digits", "loss=clip").train
+    clip = configured(*PRESET, "data=digits", "loss=clip").train
     assert (clip.open_question, clip.clip_text, clip.drop_last) == (None, "one", True)
     assert clip.augment.crop_scale == (0.9, 1.0)
     # Each choice can be left out, wherever its word stands.
     without = ["conversation@model=llava-v1", "model.image_aspect=crop", "train.open_question=null"]
-    for words in (["+protocol=lorsu", *without], [*without, "+protocol=lorsu"]):
+    for words in ([*PRESET, *without], [*without, *PRESET]):
         plain = configured(*words)
         assert "a curious human" in str(plain.model.prompt)
         assert (plain.model.image_aspect, plain.train.open_question) == ("crop", None)
@@ -229,29 +240,19 @@ def test_the_preset_is_what_the_papers_do():
 )
 def test_a_setting_says_how_many_images_in_how_many_sessions(data, setting, shots, sessions):
     words = ["data=digits", f"data.name={data}", f"protocol.setting={setting}"]
-    found = configured("+protocol=lorsu", *words).data
+    found = configured(*PRESET, *words).data
     assert (found.shots, found.sessions) == (shots, sessions)
 
 
-def test_a_set_of_the_protocol_is_no_control_of_itself(tmp_path):
-    for name in ("gtsrb", "eurosat"):
-        (tmp_path / "data").mkdir(exist_ok=True)
-        file = tmp_path / "data" / f"{name}.yaml"
-        file.write_text(f"defaults: [imagefolder]\nname: {name}\n")
-    words = [
-        "+protocol=lorsu",
-        f"hydra.searchpath=[file://{tmp_path}]",
-        "data=gtsrb",
-        "data.path=.",
-    ]
-    found = configured(*words, "controls.eurosat.path=.").controls
-    assert "eurosat" in found
-    assert "gtsrb" not in found
+def test_a_set_of_the_protocol_is_no_control_of_itself():
+    found = configured(*PRESET, "data=gtsrb").controls
+    assert set(found) == set(ALL_SETS) - {"gtsrb"}
 
 
 @pytest.mark.parametrize("loss", ["lm", "clip"])
 def test_the_protocol_runs_from_end_to_end(ablate_run, loss):
     words = ["+protocol=lorsu", f"loss={loss}", "train=paper", "data.shots=2", "data.test_items=20"]
+    words += [f"~data@controls.{name}" for name in ALL_SETS]
     code, outputs = ablate_run(
         *words, "+data@controls.shapes=shapes", "controls.shapes.test_items=8"
     )
@@ -269,6 +270,6 @@ def test_the_protocol_runs_from_end_to_end(ablate_run, loss):
 
 
 def test_a_setting_that_there_is_not_is_one_line(ablate_run, capsys):
-    code, _ = ablate_run("+protocol=lorsu", "protocol.setting=CL-10")
+    code, _ = ablate_run(*PRESET, "protocol.setting=CL-10")
     assert code == 2
     assert "protocol.setting is 'CL-10'. Did you mean 'CL-50'?" in capsys.readouterr().err

@@ -155,7 +155,10 @@ def nearest_key(given: str, keys: Iterable[str]) -> str | None:
 def _missing_value(error: OmegaConfBaseException) -> str:
     """Explain a `???` that was not filled in, or an interpolation that leads nowhere."""
     if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} has no value. Fix: give one, as in {error.full_key}=..."
+        key = str(error.full_key)
+        group, _, rest = key.partition(".")
+        left_out = f", or leave it out: ~data@controls.{rest.partition('.')[0]}"
+        return f"{key} has no value. Fix: give one, as in {key}=...{left_out if group == 'controls' else ''}"
     first_line = str(error).splitlines()[0].rstrip(".")
     return f"{first_line} (key: {error.full_key}). Fix: give {error.full_key} a value of its own."
 

@@ -1,8 +1,10 @@
 """Where the runs of a sweep are made: one place for all of them, checked before anything is loaded."""
 
+from typing import cast
+
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from ablate.clusters.launcher import AnyLauncher
 from ablate.clusters.slurm import SlurmQueue
@@ -20,7 +22,8 @@ def check_cluster(config: DictConfig) -> None:
     Raises:
         ConfigError: If one is wrong, or is swept over.
     """
-    overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    words = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    overrides = OverridesParser.create().parse_overrides(cast("list[str]", words))
     for override in overrides:
         if override.is_sweep_override() and override.key_or_group.partition(".")[0] == "cluster":
             raise ConfigError(

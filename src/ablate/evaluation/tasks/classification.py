@@ -1,10 +1,11 @@
 """A data set of the run, as a task: a question about every image and, where there is a CLIP, its class zero-shot."""
 
 import copy
-import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
+from statistics import mean
 from typing import Literal
 
 from torch import Tensor
@@ -91,8 +92,8 @@ class ClassificationTask(Task):
         self._items = questions_about(data, kept, True, evaluation.n_options, evaluation.seed)
         self._pixels = Pixels(lambda rows: data.test.images([kept[row] for row in rows]))
         has_clip = has_clip and not isinstance(data, ImageQuestions)
-        guessed = [1 / len(item.options) for item in self._items]
-        vqa = Metric(VQA, math.fsum(guessed) / len(guessed))
+        guessed = mean(Fraction(1, len(item.options)) for item in self._items)
+        vqa = Metric(VQA, float(guessed))
         zero_shot = Metric(ZERO_SHOT, 1 / len(data.class_names))
         self._has_clip, self._writes = has_clip, config.scoring == "generate"
         of_text = (Metric(ARGMAX, vqa.chance), Metric(UNREADABLE, None)) if self._writes else ()
