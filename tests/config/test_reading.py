@@ -14,7 +14,7 @@ PATHS = {
     "llava": ["model.llava=my/llava"],
     "language": ["model.language=my/language-model"],
     # Four of the ten sets are on no hub.
-    "lorsu": [
+    "protocol": [
         f"controls.{name}.path=." for name in ("tsi", "counteranimal", "dalle", "hateful-memes")
     ],
 }
@@ -50,7 +50,7 @@ def test_every_shipped_config_composes(group):
     for choice in choices:
         run = read(
             f"{WORDS.get(group, group)}={choice}",
-            *(places(choice) if group == "data" else PATHS.get(choice, [])),
+            *(places(choice) if group == "data" else PATHS.get(group, PATHS.get(choice, []))),
         )
         assert to_plain(run)["seed"] == 0
 

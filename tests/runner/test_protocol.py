@@ -15,7 +15,6 @@ from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
 from ablate.models.conversation import resolved
 
-
 ALL_SETS = (
     *("gtsrb", "tsi", "counteranimal", "aircraft", "eurosat"),
     *("dalle", "vsr", "hateful-memes", "mmvp", "visonlyqa"),
