@@ -19,7 +19,7 @@ def start(arguments, *words):
     )
 
 
-def wait_for(look, process, seconds=180):
+def wait_for(look, process, seconds=300):
     """Look again and again while a call goes on; return what is found."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

@@ -44,11 +44,26 @@ def token(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(token):  # noqa: ARG001  # Ray reads it
+def address(token, tmp_path_factory):  # noqa: ARG001  # Ray reads it
     """A Ray cluster of one machine that is said to have eight GPUs."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    said = tmp_path_factory.mktemp("head") / "out"
+    for _ in range(3):
+        port = free_port()
+        head = ray_head(port, said)
+        try:
+            # Ray gives up after half a minute, which is short on a machine with other work.
+            while head.poll() is None and "Ray runtime started" not in said.read_text():
+                time.sleep(0.2)
+            if head.poll() is None:
+                yield f"127.0.0.1:{port}"
+                return
+        finally:
+            head.terminate()
+            head.wait(timeout=60)
+    pytest.fail("Ray does not start")
+
+
+def ray_head(port, said):
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
     options = {
         "port": port,
@@ -57,18 +72,17 @@ def address(token):  # noqa: ARG001  # Ray reads it
         "object-store-memory": 100 << 20,
         "include-dashboard": "false",
     }
-    head = subprocess.Popen(
-        [
-            *command,
-            *(f"--{key}={value}" for key, value in options.items()),
-            "--disable-usage-stats",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    yield f"127.0.0.1:{port}"
-    head.terminate()
-    head.wait(timeout=60)
+    words = [f"--{key}={value}" for key, value in options.items()]
+    with said.open("w") as file:
+        return subprocess.Popen(
+            [*command, *words, "--disable-usage-stats"], stdout=file, stderr=subprocess.STDOUT
+        )
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 @contextmanager
