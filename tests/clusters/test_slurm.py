@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pandas as pd
@@ -12,8 +11,6 @@ import pytest
 from tests.clusters.calls import process_of, start, wait_for
 from tests.clusters.slurm_node import slurm_node
 from tests.conftest import instead
-
-from ablate.cli.run import run
 
 pytestmark = pytest.mark.cluster
 
@@ -128,22 +125,3 @@ def test_what_slurm_does_not_take_is_one_line(arguments, tmp_path):
     assert "Its partitions: debug." in output
     assert "Traceback" not in output
     assert not list(tmp_path.glob("outputs/rank/runs/*"))
-
-
-def test_a_cluster_of_ones_own_is_one_file(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["ablate"])
-    file = tmp_path / "cluster" / "lab.yaml"
-    file.parent.mkdir()
-    file.write_text(
-        "# @package _global_\ndefaults: [slurm]\ncluster: {partition: a100, minutes: 90}\n"
-    )
-    words = ["--config-dir", str(tmp_path), "cluster=lab", "cluster.minutes=60"]
-    assert run([*words, "--cfg", "all"]) == 0
-    shown = capsys.readouterr().out
-    for line in (
-        "partition: a100",
-        "minutes: 60",
-        "timeout_min: ${cluster.minutes}",
-        "SlurmLauncher",
-    ):
-        assert line in shown

@@ -73,12 +73,13 @@ class PreparedRun:
         return tuple(task for task in self.tasks if task.kind in ("vision", "text"))
 
 
-def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
+def prepare(config: RunConfig, overrides: Sequence[str], made_here: bool = True) -> PreparedRun:
     """Check a run against its data, its model's config and its output folder, and name it.
 
     Args:
         config: The run.
         overrides: The words that it was composed from; those that say where it is made are not recorded.
+        made_here: Whether this machine's devices are those it will be made on; where it is made, they are checked.
 
     Returns:
         The run.
@@ -88,9 +89,9 @@ def prepare(config: RunConfig, overrides: Sequence[str]) -> PreparedRun:
     """
     check_trackers(config.tracker)
     recall(Path(config.output_dir) / CACHE)
-    compute = choose_compute(config.device, config.precision)
     config = checked(config)
-    check_options(config.model, compute)
+    if made_here:
+        check_options(config.model, choose_compute(config.device, config.precision))
     check_parts(config.model, config.encoder)
     check_fit(config)
     suite = tuple(_once(load_suite, config.tasks).values()) if config.tasks else ()

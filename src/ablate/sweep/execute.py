@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from ablate.clusters.launcher import AnyLauncher
+from ablate.clusters.launcher import AnyLauncher, StreamingLauncher
 from ablate.config.text import printable
 from ablate.models.remembered import store
 from ablate.report.publish import about, summarise
@@ -98,8 +98,9 @@ def _launch(jobs: Sequence[Job], launcher: AnyLauncher, label: str) -> None:
                         continue
                     _warn_of_common_failure(errors, len(jobs))
                     if errors[-1] is not None and job.run.config.fail_fast:
+                        fate = "were stopped or " if isinstance(launcher, StreamingLauncher) else ""
                         say(
-                            f"fail_fast: stopped after a failed run; {len(jobs) - len(errors)} runs did not begin"
+                            f"fail_fast: stopped after a failed run; {len(jobs) - len(errors)} runs {fate}did not begin"
                         )
                         return
             left = []

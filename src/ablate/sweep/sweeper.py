@@ -52,6 +52,7 @@ class AblationSweeper(Sweeper):
         loader = self._context.config_loader
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
         specs = expand(overrides, self._compose)
+        made_here = not isinstance(self._launcher, StreamingLauncher)
         if isinstance(self._launcher, StreamingLauncher):
             self._launcher.check()
 
@@ -60,7 +61,7 @@ class AblationSweeper(Sweeper):
         from ablate.sweep.launch import Job
         from ablate.sweep.prepared import prepare_all
 
-        prepared = prepare_all(specs)
+        prepared = prepare_all(specs, made_here)
         for folder in dict.fromkeys(run.folder.path.parents[1] for run in prepared):
             check_output(folder)
         jobs = [Job(s.overrides, r) for s, r in zip(specs, _unique(prepared), strict=True) if r]
