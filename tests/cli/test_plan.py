@@ -8,9 +8,11 @@ import sys
 
 import pytest
 from tests.conftest import read_results
+from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.cli.main import dispatch
 from ablate.pricing.devices import accelerators
+from ablate.pricing.meter import FUSED_ATTENTION
 
 
 @pytest.fixture
@@ -40,8 +42,11 @@ def test_what_is_planned_is_what_runs_and_what_is_done_costs_nothing(plan, ablat
     assert first["importance_flops"] > 0 < second["importance_flops"]
     assert "evaluation digits before" in second["from_another_run"]
 
-    code, outputs = ablate_run(*words[:-1], "seed=0")
+    with FlopCounterMode(display=False, custom_mapping=FUSED_ATTENTION) as counter:
+        code, outputs = ablate_run(*words[:-1], "seed=0")
     assert code == 0
+    kinds = ("importance_flops", "training_flops", "evaluation_flops")
+    assert sum(first[kind] for kind in kinds) == pytest.approx(counter.get_total_flops(), rel=0.02)
     row = read_results(outputs / "run").iloc[0]
     first, second = planned(plan, *words)["runs"]
     assert first["run_id"] == row["run_id"]

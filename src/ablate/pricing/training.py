@@ -1,6 +1,5 @@
 """What one stage of training takes: importance, what the method measures, the steps."""
 
-import gc
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,16 +14,14 @@ from ablate.models.skeleton import without_content
 from ablate.models.vlm import VisionLanguageModel
 from ablate.pricing.dry import DryModel, tensor_bytes
 from ablate.pricing.hollow import ContentNeededError
-from ablate.pricing.meter import Meter
 from ablate.pricing.part import Part
+from ablate.pricing.steps import Steps, chosen_batches
 from ablate.training.audit import audit, totals
 from ablate.training.importance import mean_gradients_of
 from ablate.training.losses import Loss
 from ablate.training.stage import Stage, checkpointing
-from ablate.training.trainer import Trainer, n_batches, steps_per_epoch
+from ablate.training.trainer import steps_per_epoch
 
-# Where lengths differ, so many steps stand for all.
-_SAMPLED_STEPS = 3
 # Examples that a method's own measurement is counted on.
 _MEASURED_EXAMPLES = 4
 
@@ -42,7 +39,7 @@ class StagePrice:
         importance_flops: Operations of ranking weights before training, 0 where nothing is ranked by gradient.
         importance_bytes: The most that ranking holds at once, weights included; 0 as above.
         ranked: Names of the ranked weights.
-        measuring_flops: Operations of what the method measures besides, such as a Fisher information.
+        measuring_flops: Operations of what else comes before the steps: texts embedded, Fisher information, audit.
         training_flops: Operations of all steps.
         weight_bytes: Parameters and buffers with the adapter.
         gradient_bytes: Gradients of what is trained.
@@ -98,7 +95,9 @@ def price_stage(
         NotImplementedError: If the method looks into weights before it can be attached.
     """
     plain = DryModel(without_content(skeleton))
-    examples = stage.examples(plain.vlm)
+    with plain.metered() as meter:
+        examples = stage.examples(plain.vlm)
+    measuring_flops = meter.flops
     importance = _importance(stage, plain, examples.loss, compute, seed)
     del plain
     gradients = importance.gradients
@@ -110,13 +109,13 @@ def price_stage(
         with suppress(ContentNeededError):
             # Choosing by gradients looks into them, and multiplies no matrices.
             stage.method.measure(session)
-        measuring_flops = meter.lap() * examples.loss.n // session.n_examples
+        measuring_flops += meter.lap() * examples.loss.n // session.n_examples
         effective = None
         if examples.probes is not None:
             columns = totals(audit(dry.vlm, examples.probes, compute))
             effective = int(columns["effective_parameters"])
-            meter.lap()
-        steps = _Steps(stage, dry, meter, compute, seed)
+            measuring_flops += meter.lap()
+        steps = Steps(stage, dry, meter, compute, seed)
         training_flops = steps.count(examples.loss) if trained else 0
     return StagePrice(
         label=stage.label,
@@ -146,17 +145,19 @@ class _Importance:
 def _importance(
     stage: Stage, dry: DryModel, loss: Loss, compute: Compute, seed: int
 ) -> _Importance:
-    """Rank by the longest batch, and count it as often as there are examples."""
+    """Rank by the longest batch and, where lengths differ, by some others that stand for all."""
     parameters = stage.method.importance_parameters(dry.vlm)
     if not parameters:
         return _Importance({}, 0, 0)
-    train = stage.train
-    rows = _longest(loss, train.batch_size)
+    train, gradients = stage.train, {}
     recomputed = checkpointing(dry.vlm, train.gradient_checkpointing)
     with dry.metered() as meter, recomputed:
-        gradients = mean_gradients_of(parameters, dry.vlm, Part(loss, rows), train, compute, seed)
+        for rows in chosen_batches(loss, train.batch_size, seed):
+            part = Part(loss, rows)
+            gradients = mean_gradients_of(parameters, dry.vlm, part, train, compute, seed)
+            per_example = meter.lap() / len(rows)
     n = min(loss.n, train.importance_examples or loss.n)
-    return _Importance(gradients, meter.flops * n // len(rows), meter.peak_bytes)
+    return _Importance(gradients, int(per_example * n), meter.peak_bytes)
 
 
 def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> DryModel:
@@ -196,57 +197,3 @@ def _session(
 
 def _n_steps(stage: Stage, loss: Loss) -> int:
     return stage.train.epochs * steps_per_epoch(loss.n, stage.train)
-
-
-def _longest(loss: Loss, n: int) -> Tensor:
-    """Choose the `n` longest examples."""
-    return loss.lengths.argsort(descending=True, stable=True)[:n]
-
-
-class _Steps:
-    """The steps of a stage, some of which are made.
-
-    Attributes:
-        optimizer_bytes: The optimiser's moments.
-    """
-
-    optimizer_bytes = 0
-
-    def __init__(
-        self, stage: Stage, dry: DryModel, meter: Meter, compute: Compute, seed: int
-    ) -> None:
-        self._stage, self._dry, self._meter = stage, dry, meter
-        self._compute, self._seed = compute, seed
-
-    def count(self, loss: Loss) -> int:
-        """Make the longest step twice, then some others where lengths differ; return the operations of all steps."""
-        train = self._stage.train
-        per_step = train.batch_size * train.accumulation_steps
-        part = Part(loss, _longest(loss, per_step))
-        # The optimiser's moments are there from the second step on.
-        flops = self._made(part, n=2) // 2
-        if int(loss.lengths.min()) < int(loss.lengths.max()):
-            generator = torch.Generator().manual_seed(self._seed)
-            order = torch.randperm(loss.n, generator=generator)
-            part = Part(loss, order[: _SAMPLED_STEPS * per_step])
-            flops = self._made(part, n=steps_per_epoch(part.n, train))
-        used = min(n_batches(loss.n, train) * train.batch_size, loss.n)
-        return flops * train.epochs * used // part.n
-
-    def _made(self, loss: Loss, n: int) -> int:
-        """Make so many steps, not the last ones, and return their operations."""
-        vlm, train = self._dry.vlm, replace(self._stage.train, epochs=n + 1)
-        with checkpointing(vlm, train.gradient_checkpointing):
-            trainer = Trainer(vlm, self._stage.method, loss, train, self._compute, self._seed)
-            trainer.train(lambda _: None, until=n)
-        self.optimizer_bytes = tensor_bytes(moments(trainer))
-        del trainer
-        # The next trainer's moments do not stand beside these.
-        gc.collect()
-        return self._meter.lap()
-
-
-def moments(trainer: Trainer) -> list[Tensor]:
-    """Return what an optimiser remembers."""
-    states = trainer.state_dict()["moments"].values()
-    return [value for state in states for value in state.values() if isinstance(value, Tensor)]
