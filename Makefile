@@ -49,9 +49,9 @@ $(CLUSTERS_READY): $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray,slurm]'
 	touch $(CLUSTERS_READY)
 
-# Debian and Ubuntu have Slurm: apt-get install slurm-wlm munge. Its jobs wait for a time limit while Ray works.
+# Debian and Ubuntu have Slurm: apt-get install slurm-wlm munge.
 clusters: $(CLUSTERS_READY)  ## run the tests that need Slurm's daemons or Ray
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m cluster --numprocesses=2 --dist=loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m cluster
 
 lint: $(READY)  ## check style, docstrings and formatting
 	$(BIN)/ruff check .
