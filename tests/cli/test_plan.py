@@ -111,7 +111,7 @@ def test_the_table_and_csv_say_the_same(plan):
     assert "1 run, 0 done, 1 to run; on l4, bf16" in table.out
     assert re.search(r"^total: [\d.]+ TFLOP, \S+ to \S+ GPU hours$", table.out, re.MULTILINE)
     assert "assumed: " in table.out
-    code, streams = plan(*words, "--format", "csv")
+    code, streams = plan(*words, "cluster=slurm", "cluster.partition=gpu", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(streams.out))
     assert row["run_id"] in table.out
     assert row["importance_flops"] == "0"
@@ -126,6 +126,7 @@ def test_what_cannot_be_priced_is_said_and_left_out_of_the_total(plan):
     assert run["state"] == "unknown"
     assert run["evaluation_flops"] > 0
     assert any(line.startswith("total: at least ") for line in made["summary"])
+    assert " > " in plan(*words)[1].out
     assert any(line.startswith("whether runs are done is not known") for line in made["summary"])
 
 
@@ -201,3 +202,12 @@ def test_a_damaged_calibration_counts_as_none(plan, tmp_path):
     for content in ("[1]", "{", '{"a": 1, "b": [2, 1], "c": [0, 1]}'):
         file.write_text(content)
         assert planned(plan, *words)["gpu_hours"] is None
+
+
+def test_a_run_without_any_price_has_no_zeros(plan):
+    made = planned(plan, "method=full", "model.quantization=4bit", "--device", "h100")
+    (run,) = made["runs"]
+    for key in ("importance", "training", "evaluation"):
+        assert run[f"{key}_flops"] is None
+    assert (run["hours_low"], run["peak_bytes"], run["fits"]) == (None, None, None)
+    assert made["gpu_hours"] is None

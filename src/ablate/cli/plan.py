@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ exit codes: 0 planned, 2 an error in usage or configuration
 FORMATS = ("terminal", "csv", "json")
 _USUAL_UTILISATION = "0.3-0.5"
 _USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+_WHERE = re.compile(r"\+*(cluster[.=]|hydra/launcher=|hydra\.launcher\.)")
 # Those of Hydra's flags that say what is run.
 _RUN_FLAGS = {"multirun", "config_dir"}
 
@@ -116,7 +118,8 @@ def _specs(words: list[str]) -> list[RunSpec]:
     Raises:
         ConfigError: If a word is wrong, or a flag of `ablate run` makes no sense here.
     """
-    checked = checked_arguments(words)
+    # Where runs would be made changes none of them, and needs nothing here.
+    checked = checked_arguments([word for word in words if not _WHERE.match(word)])
     given = get_args_parser().parse_args(checked)
     for name, value in vars(given).items():
         if name not in (*_RUN_FLAGS, "overrides") and value:

@@ -106,9 +106,12 @@ def hollow_if_large(
 ) -> Tensor | None:
     """Return the result of an operation on real tensors without content if it is large, such as a mask of all pairs.
 
-    Ids and small masks, whose content shapes depend on, stay below a million elements.
+    Ids and small masks, whose content shapes depend on, stay below a million elements; what is computed of a tensor that
+    is large itself, such as places of trained entries, keeps its content, too.
     """
     if _effect(func) != "new" or func.overloadpacket in _INDEXING:
+        return None
+    if any(isinstance(given, Tensor) and given.numel() >= _LARGE for given in args):
         return None
     key = (func, _key(args), _key(tuple(named.items())))
     if key not in _shapes:

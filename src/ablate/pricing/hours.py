@@ -48,7 +48,7 @@ def hours_at(
 ) -> Hours | None:
     """Return how long pieces take, by what was measured or else at a share of the device's peak.
 
-    Pieces without a price are left out.
+    Pieces without a price are left out, unless all are.
 
     Args:
         pieces: What there is to do.
@@ -57,11 +57,14 @@ def hours_at(
         rate_of: How fast a piece of this kind was on this device; None if that was not measured.
 
     Returns:
-        None if neither a piece's speed nor the device's peak is known.
+        None if neither a piece's speed nor the device's peak is known, or no piece has a price.
     """
     low = high = 0.0
     peak, per_second = device.accelerator, device.flops_per_second
-    for piece in pieces:
+    to_do = list(pieces)
+    if to_do and all(piece.flops is None for piece in to_do):
+        return None
+    for piece in to_do:
         if not piece.flops:
             continue
         rate = rate_of(piece)

@@ -145,7 +145,8 @@ def summary(plan: Plan) -> Iterator[str]:
     least = "at least " if missing else ""
     hours = ""
     if plan.hours is not None:
-        hours = f", {least}{hours_text(plan.hours.low, plan.hours.high)} GPU hours"
+        unit = "hours" if plan.device.compute.device.type == "cpu" else "GPU hours"
+        hours = f", {least}{hours_text(plan.hours.low, plan.hours.high)} {unit}"
     yield f"total: {least}{number(flops, TERA)} TFLOP{hours}"
     if plan.hours is None and flops:
         yield (
@@ -186,7 +187,8 @@ def assumptions(plan: Plan) -> Iterator[str]:
         said = [f"by {len(plan.measured)} measured speeds"] if plan.measured else []
         if plan.assumes_peak:
             said.append(f"at {low:.0%} to {high:.0%} of the device's peak (--utilisation)")
-        yield f"hours {' and '.join(said)}, without loading models and reading images"
+        if said:
+            yield f"hours {' and '.join(said)}, without loading models and reading images"
     if plan.replaced:
         yield f"sizes of {', '.join(plan.replaced)} as shipped, not on disk; {TOKENS}"
     yield "generated answers have full length; seeds take as much as the first one's draw"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ablate.config.errors import ConfigError
+from ablate.config.errors import ConfigError, one_line
 from ablate.config.reading import run_words
 from ablate.config.schema import RunConfig, SuiteConfig
 from ablate.evaluation.task import Task
@@ -97,8 +97,8 @@ def _suite(config: SuiteConfig | None) -> tuple[tuple[Task, ...], dict[str, str]
         if key not in _tasks:
             try:
                 _tasks[key] = load_task(name, task)
-            except ConfigError as error:
-                _tasks[key] = str(error)
+            except (ConfigError, ImportError) as error:
+                _tasks[key] = one_line(str(error))
         found = _tasks[key]
         if isinstance(found, Task):
             loaded.append(found)

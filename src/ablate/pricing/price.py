@@ -16,6 +16,7 @@ from ablate.models.vlm import VisionLanguageModel
 from ablate.pricing.dry import DryModel
 from ablate.pricing.evaluation import TaskPrice, price_task
 from ablate.pricing.pieces import (
+    Kind,
     Piece,
     State,
     evaluation_pieces,
@@ -83,9 +84,13 @@ class RunPrice:
         """The most that what is left holds at once; None if no piece says."""
         return max((p.peak_bytes for p in self.left if p.peak_bytes is not None), default=None)
 
-    def flops(self, kind: str) -> int:
-        """Add up what is left of one kind, as far as it is known."""
-        return sum(piece.flops or 0 for piece in self.left if piece.kind == kind)
+    def flops(self, kind: Kind) -> int | None:
+        """Add up what is left of one kind, as far as it is known; None if nothing of it is."""
+        if kind != "evaluation" and self.why_not_priced is not None:
+            return None
+        flops = [piece.flops for piece in self.left if piece.kind == kind]
+        known = [one for one in flops if one is not None]
+        return sum(known) if known or not flops else None
 
 
 class Pricer:

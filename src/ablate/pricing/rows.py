@@ -34,7 +34,7 @@ def row(price: RunPrice, hours: Hours | None, device: Device) -> dict[str, Any]:
         "effective": stages[-1].effective if stages else None,
         "steps": sum(stage.n_steps for stage in stages) if stages and trains else None,
         "importance_flops": price.flops("importance"),
-        "training_flops": price.flops("training") if stages else None,
+        "training_flops": price.flops("training"),
         "evaluation_flops": price.flops("evaluation"),
         "weight_bytes": largest.weight_bytes if largest else None,
         "gradient_bytes": largest.gradient_bytes if largest else None,

@@ -47,13 +47,17 @@ def _cells(row: dict[str, Any]) -> Iterator[str]:
     yield row["state"]
     for key in ("trained", "effective", "steps"):
         yield "" if row[key] is None else f"{row[key]:,}"
-    for key in ("importance_flops", "training_flops", "evaluation_flops"):
-        yield number(row[key], TERA)
+    least = "> " if row["not_priced"] else ""
+    yield number(row["importance_flops"], TERA)
+    yield number(row["training_flops"], TERA)
+    evaluation = number(row["evaluation_flops"], TERA)
+    yield evaluation and f"{least}{evaluation}"
     for key in ("weight", "gradient", "optimizer", "activation", "evaluation_peak", "peak"):
         name = "peak_bytes" if key == "peak" else f"{key}_bytes"
         yield number(row[name], GIGA)
     yield row["fits"] or ""
-    yield hours_text(row["hours_low"], row["hours_high"])
+    hours = hours_text(row["hours_low"], row["hours_high"])
+    yield hours and f"{least}{hours}"
 
 
 def hours_text(low: float | None, high: float | None) -> str:
