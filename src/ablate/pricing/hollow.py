@@ -106,8 +106,8 @@ def hollow_if_large(
 ) -> Tensor | None:
     """Return the result of an operation on real tensors without content if it is large, such as a mask of all pairs.
 
-    Ids and small masks, whose content shapes depend on, stay below a million elements; what is computed of a tensor that
-    is large itself, such as places of trained entries, keeps its content, too.
+    Ids and small masks, whose content shapes depend on, stay below a million elements. What is computed of a tensor
+    that is large itself, such as places of trained entries, keeps its content, too.
     """
     if _effect(func) != "new" or func.overloadpacket in _INDEXING:
         return None
@@ -198,6 +198,8 @@ def _places(indices: Any) -> list[Any]:  # noqa: ANN401
     found: list[Any] = []
     for index in indices:
         if isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8):
+            if isinstance(index, HollowTensor):
+                raise ContentNeededError("a mask without content chooses nothing")
             found += index.nonzero(as_tuple=True)
         else:
             found.append(index)
