@@ -75,6 +75,10 @@ class Task(ABC):
         """
         raise NotImplementedError(f"a {type(self).__name__} gives no sample of its {self.n} items")
 
+    def merged(self, items: Sequence[ItemResult]) -> Sequence[ItemResult]:
+        """Return the items that are scored, from those that were answered: the same, unless several make one."""
+        return items
+
     def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
         """Return a metric over answered items: the mean of what they score."""
         del metric
@@ -104,7 +108,8 @@ def evaluation_of(task: Task, after: Answers, before: Answers | None = None) -> 
     """
     rows, tables = [], []
     for metric in task.metrics:
-        items, earlier = after[metric.name], None if before is None else before[metric.name]
+        items = task.merged(after[metric.name])
+        earlier = None if before is None else task.merged(before[metric.name])
         row = _row(task, metric, items)
         if earlier is not None:
             row = replace(row, value_before=task.score(metric.name, earlier).value)
