@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -74,6 +74,13 @@ class Task(ABC):
             NotImplementedError: If the task cannot say.
         """
         raise NotImplementedError(f"a {type(self).__name__} gives no sample of its {self.n} items")
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield what every item is known by (`ablate.data.contents`), in their order; nothing for items that have none.
+
+        A run whose training items have one of these is refused.
+        """
+        return iter(())
 
     def merged(self, items: Sequence[ItemResult]) -> Sequence[ItemResult]:
         """Return the items that are scored, from those that were answered: the same, unless several make one."""

@@ -10,6 +10,7 @@ from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import ChoicesTask
 from ablate.data.blank import BLANK
+from ablate.data.contents import contents
 from ablate.data.tables.questions import needed_columns, read_question
 from ablate.data.tables.rows import check_items, drawn, read_task_rows
 from ablate.data.types import MultipleChoiceItem
@@ -47,7 +48,7 @@ class TableChoices(Task):
         self.name, self.kind, self._config = name, config.kind, config
         columns = needed_columns(config)
         self._rows = read_task_rows(name, config.data, columns, config.columns.image, first)
-        chosen = self._choose(config.items)
+        chosen = self._chosen = self._choose(config.items)
         if not chosen:
             raise ConfigError(f"The data of task '{name}' have no items. Fix: another data.split.")
         images = {row: digest.hex() for row, digest in self._rows.digests(chosen)}
@@ -79,6 +80,17 @@ class TableChoices(Task):
             lambda found: progress.keep({self.metrics[0].name: choice_results(self._items, found)}),
             progress.n,
             reading=self._config.reading,
+        )
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield what every question is known by."""
+        return contents(
+            lambda rows: [self._rows.image(row) for row in rows],
+            self._chosen,
+            lambda rows: [
+                read_question(self._rows, self._config, row, self._row_name(row)).asked
+                for row in rows
+            ],
         )
 
     def sample(self, rows: Sequence[int]) -> "TableChoices":
