@@ -11,6 +11,7 @@ import pytest
 from datasets import ClassLabel, Features, Value
 from datasets import Image as ImageFeature
 from PIL import Image
+from safetensors.torch import load_file
 from tests.data.hub_sets import write_hub
 
 from ablate.data.multiple_choice import multiple_choice_items
@@ -144,7 +145,7 @@ def test_the_numbers_are_those_of_the_image_folder(
         "hub": [*hub_of(folder, tmp_path / "hub"), "data.development_fraction=0"],
         "lines": [*json_lines_of(folder, tmp_path / "lines"), "data.development_fraction=0"],
     }
-    found = {}
+    found, updates = {}, {}
     for way, words in ways.items():
         words = [
             *words,
@@ -157,11 +158,15 @@ def test_the_numbers_are_those_of_the_image_folder(
         assert code == 0
         (run,) = (outputs / way / "runs").iterdir()
         table = pd.read_parquet(run / "items.parquet")
+        updates[way] = load_file(run / "adapter.safetensors")
         found[way] = table[table["metric"] == "accuracy"].set_index("item_id")
     first = found["folder"]
     assert len(first) == 40
-    assert first["prediction"].ne(first["prediction_before"]).any()
-    for table in (found["hub"], found["lines"]):
+    for way in ("hub", "lines"):
+        table = found[way]
+        assert updates[way].keys() == updates["folder"].keys()
+        for name, update in updates[way].items():
+            assert update.equal(updates["folder"][name]), name
         assert list(table.index) == list(first.index)
         for column in ("answer", "prediction", "score", "score_before"):
             assert list(table[column]) == list(first[column]), column
