@@ -133,8 +133,7 @@ def json_lines_of(folder: Path, place: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("read", [fashion, digits])
-@pytest.mark.parametrize("scoring", ["answers", "letters"])
+@pytest.mark.parametrize(("read", "scoring"), [(fashion, "letters"), (digits, "answers")])
 def test_the_numbers_are_those_of_the_image_folder(
     ablate_run, read, scoring, tmp_path, monkeypatch
 ):

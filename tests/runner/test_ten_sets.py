@@ -194,7 +194,9 @@ def own_cache(tmp_path_factory, monkeypatch):
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_is_trained_and_tested_in_sessions_and_offline(ablate_run, written, name):
     words = [f"data={name}", *(f"data.{word}" for word in written[name])]
-    code, outputs = ablate_run("-m", *words, "data.sessions=1,5", "data.shots=1")
+    code, outputs = ablate_run(
+        "-m", *words, "data.sessions=1,5", "data.shots=1", "data.test_items=12"
+    )
     assert code == 0
     found = read_results(outputs / "run")
     assert list(found["status"]) == ["ok", "ok"]
