@@ -10,6 +10,8 @@ from datasets import Dataset, DatasetDict, Features
 from datasets import Image as ImageFeature
 from PIL import Image
 
+from ablate.data.tables.read import no_bars
+
 Rows = list[dict[str, Any]]
 
 
@@ -39,13 +41,17 @@ def write_hub(folder: Path, parts: dict[str, Rows], features: Features | None = 
     (folder / "data").mkdir(parents=True, exist_ok=True)
     for part, rows in parts.items():
         table = _table(rows, features)
-        table.to_parquet(str(folder / "data" / f"{part}-00000-of-00001.parquet"))
+        with no_bars():
+            table.to_parquet(str(folder / "data" / f"{part}-00000-of-00001.parquet"))
     return str(folder)
 
 
 def write_saved(folder: Path, parts: dict[str, Rows], features: Features | None = None) -> str:
     """Write what `save_to_disk` writes."""
-    DatasetDict({part: _table(rows, features) for part, rows in parts.items()}).save_to_disk(folder)
+    with no_bars():
+        DatasetDict({part: _table(rows, features) for part, rows in parts.items()}).save_to_disk(
+            folder
+        )
     return str(folder)
 
 

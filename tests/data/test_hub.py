@@ -1,6 +1,7 @@
 """Image-classification sets of the hub: where they are, what their labels mean, and what is never trained on."""
 
 import datasets
+import huggingface_hub.constants
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ FEATURES = Features(id=Value("string"), image=ImageFeature(), label=ClassLabel(n
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
 
 
@@ -59,7 +61,7 @@ def test_a_set_is_the_same_wherever_it_is_kept(parts, tmp_path):
             f"{hub}/data/train-00000-of-00001.parquet",
             f"data.parts.test.path={hub}/data/test-00000-of-00001.parquet",
         ],
-        "mirror": [str(tmp_path / "gone"), f"data.mirrors=[{tmp_path / 'none'},{hub}]"],
+        "mirror": ["no-such/hub", f"data.mirrors=[{tmp_path / 'none' / 'hub'},{hub}]"],
     }
     found = {name: load(*words, "data.columns.id=id") for name, words in places.items()}
     assert len({data.fingerprint for data in found.values()}) == 1
@@ -69,6 +71,12 @@ def test_a_set_is_the_same_wherever_it_is_kept(parts, tmp_path):
     assert list(data.test.labels) == [row % 3 for row in range(9)]
     assert data.test.images([4])[0].tobytes() == picture("test-4").tobytes()
     assert list(load(hub).test.ids)[:2] == ["0", "1"]
+
+
+def test_a_place_that_was_given_is_not_made_up_for_by_a_mirror(parts, tmp_path):
+    hub = write_hub(tmp_path / "hub", parts, FEATURES)
+    for place in (tmp_path / "gone" / "hub", "mine/other"):
+        assert "cannot be read from" in refused(place, f"data.mirrors=[{hub}]")
 
 
 def test_the_fingerprint_follows_content(parts, tmp_path):

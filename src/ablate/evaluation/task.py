@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -75,6 +75,17 @@ class Task(ABC):
         """
         raise NotImplementedError(f"a {type(self).__name__} gives no sample of its {self.n} items")
 
+    def contents(self) -> Iterator[bytes]:
+        """Yield what every item is known by (`ablate.data.contents`), in their order; nothing for items that have none.
+
+        A run whose training items have one of these is refused.
+        """
+        return iter(())
+
+    def merged(self, items: Sequence[ItemResult]) -> Sequence[ItemResult]:
+        """Return the items that are scored, from those that were answered: the same, unless several make one."""
+        return items
+
     def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
         """Return a metric over answered items: the mean of what they score."""
         del metric
@@ -104,7 +115,8 @@ def evaluation_of(task: Task, after: Answers, before: Answers | None = None) -> 
     """
     rows, tables = [], []
     for metric in task.metrics:
-        items, earlier = after[metric.name], None if before is None else before[metric.name]
+        items = task.merged(after[metric.name])
+        earlier = None if before is None else task.merged(before[metric.name])
         row = _row(task, metric, items)
         if earlier is not None:
             row = replace(row, value_before=task.score(metric.name, earlier).value)

@@ -59,6 +59,28 @@ def _method(config: RunConfig) -> Method:
     return Joint({part: method, "projector": build_method(config.projector, config.loss)})
 
 
+def session_rows(target: ImageClassification, data: FewShotData, seed: int) -> list[list[int]]:
+    """Draw the training items of every session.
+
+    Args:
+        target: The data set.
+        data: How many, and how they are divided.
+        seed: Seed of the draw.
+
+    Returns:
+        Positions in the training part, by session.
+
+    Raises:
+        ConfigError: If there are too few.
+    """
+    parts = target.session_parts
+    sessions = class_sessions(parts.names, data.sessions, data.session_classes)
+    return [
+        session_indices(parts, session, number, data.shots, data.shots_per, seed)
+        for number, session in enumerate(sessions)
+    ]
+
+
 class _Session:
     """The training images of one session's classes."""
 
@@ -72,11 +94,7 @@ class _Session:
         target, data = self._target, self._data
         if target is None:
             raise ValueError("a stage that is only replayed has no examples")
-        parts, number = target.session_parts, self._number
-        session = class_sessions(parts.names, data.sessions, data.session_classes)[number]
-        drawn = session_indices(
-            parts, session, number, data.shots, data.shots_per, self._config.seed
-        )
+        drawn = session_rows(target, data, self._config.seed)[self._number]
         images = decode(target.train, drawn, vlm.resize)
         loss = self._loss(target, vlm, images, drawn, self._config.loss)
         return Examples(loss, self._probes(target, vlm, images, drawn))

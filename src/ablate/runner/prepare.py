@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 from ablate.config.errors import ConfigError
 from ablate.config.reading import run_words
 from ablate.config.schema import FewShotData, InstructionDataConfig, RunConfig
+from ablate.data.types import ImageClassification
 from ablate.evaluation.task import Task
 from ablate.evaluation.tasks.classification import ClassificationTask
 from ablate.evaluation.tasks.load import load_suite
@@ -32,6 +33,7 @@ from ablate.recipes.checks import (
 from ablate.recipes.data import load_data, load_instructions
 from ablate.results.run_folder import RunFolder
 from ablate.runner.identity import fingerprints, run_id
+from ablate.runner.overlap import check_apart
 from ablate.trackers.build import check_trackers
 
 # Space for the first tables of a sweep.
@@ -99,6 +101,10 @@ def prepare(config: RunConfig, overrides: Sequence[str], made_here: bool = True)
     prints = fingerprints(config, data.fingerprints, suite)
     folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, prints))
     tasks = (*data.tasks, *suite)
+    if isinstance(data.training, ImageClassification) and not isinstance(
+        config.data, InstructionDataConfig
+    ):
+        check_apart(data.training, config.data, config.seed, tasks)
     return PreparedRun(config, data.training, tasks, folder, prints, run_words(overrides))
 
 

@@ -420,7 +420,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError) as caught:
         load_task("one", read_task("pope"))
-    assert "The data of task 'one' cannot be read from 'lmms-lab/POPE'" in str(caught.value)
+    assert "The data of task 'one' cannot be read from 'lmms-lab-encoder/POPE'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -442,3 +442,26 @@ def test_images_of_any_mode_are_read_as_rgb(tmp_path, pictures):
     table.save_to_disk(tmp_path / "saved")
     task = load_task("one", read_task("pope", data={"path": str(tmp_path / "saved")}))
     assert task._rows.image(0).mode == "RGB"
+
+
+def test_boxes_counted_from_the_padded_square(pictures, tmp_path):
+    """A model that sees images padded to a square gives numbers in it: the same box, by hand."""
+    path = write_hub_parquet(refcoco_rows(pictures), tmp_path / "val.parquet")
+    config = read_task("refcoco", data={"path": path}, answer_frame="padded", iou=0.9, items=1)
+    task = load_task("refcoco", config)
+    # Left 8, top 16, 16 wide and 8 high, in an image of 64 x 32: 16 pixels of bar above it.
+    (item,) = scored(task, ["0.125, 0.5, 0.375, 0.625"], [(64, 32)]).items
+    assert (item.answer, item.score) == ("0.125, 0.5, 0.375, 0.625", 1.0)
+    assert scored(task, ["0.125, 0.5, 0.375, 0.75"], [(64, 32)]).items[0].score == 0.0
+
+
+def test_llava_is_asked_for_boxes_as_it_was_trained():
+    from tests.evaluation.tasks.suites import read_suite
+
+    for model, (start, frame) in {
+        "tiny": ("Give the bounding box", "image"),
+        "llava-1.5-13b": ("Please provide the bounding box coordinate", "padded"),
+    }.items():
+        task = read_suite(f"model={model}", "tasks=tiny", "+task@tasks.tasks.b=refcoco").tasks["b"]
+        assert task.prompt.startswith(start)
+        assert task.answer_frame == frame

@@ -15,6 +15,7 @@ from ablate.config.schema.fields import (
     Scoring,
     Switch,
 )
+from ablate.config.schema.tables import ChoiceFormat
 
 Draw = Literal["development", "test"]
 Chance = Annotated[float, Field(ge=0, lt=1)]
@@ -22,18 +23,27 @@ Prompt = Annotated[str, Field(pattern=r"\{question\}")]
 
 
 @dataclass(frozen=True, config=CLOSED)
-class _Task:
+class _AnyTask:
     """What every task says.
 
     Attributes:
         kind: Whether the task needs an image; there is a stable score of each kind.
-        chance: What guessing scores, as a fraction.
         items: Most items evaluated; None for all.
     """
 
     kind: Literal["vision", "text"]
-    chance: Chance
     items: PositiveInt | None
+
+
+@dataclass(frozen=True, config=CLOSED)
+class _Task(_AnyTask):
+    """A task that says what guessing scores.
+
+    Attributes:
+        chance: It, as a fraction.
+    """
+
+    chance: Chance
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -192,6 +202,32 @@ class YesNoTask(_RowsTask):
     reading: Reading = "first"
 
 
+@dataclass(frozen=True, config=CLOSED, kw_only=True)
+class ChoicesTask(ChoiceFormat, _AnyTask):
+    """Multiple-choice questions about images.
+
+    Attributes:
+        metric: Share of correct choices; or of groups of questions of which all are answered correctly: the rows of a
+            group, or one question's rotations.
+        data: The table.
+        prompt: Prompt around the question; holds `{question}`. Options follow it where `scoring` says so.
+        scoring: How the choice is read from the model.
+        reading: How a letter is read from what it writes.
+        circular: Ask every question once for each rotation of its options; for `group_accuracy`.
+        chance: What guessing scores; None for that of the questions' options.
+    """
+
+    source: Literal["choices"]
+    kind: Literal["vision"]
+    metric: Literal["accuracy", "group_accuracy"]
+    data: RowsData
+    prompt: Prompt
+    scoring: Scoring
+    reading: Reading = "first"
+    circular: Switch
+    chance: Chance | None
+
+
 @dataclass(frozen=True, config=CLOSED)
 class BoxColumns:
     """Columns of a table of things to be found.
@@ -213,14 +249,15 @@ class BoxColumns:
 class BoxTask(_RowsTask):
     """A thing in an image that the model is to find; it answers with the corners of a box.
 
-    The answer's first four numbers are left, top, right and bottom, counted from the image's top
-    left corner in units of its width and height divided by `answer_scale`.
+    The answer's first four numbers are left, top, right and bottom, counted from the top left corner of
+    `answer_frame` in units of its width and height divided by `answer_scale`.
 
     Attributes:
         metric: Share of boxes whose intersection over union with the correct one reaches `iou`.
         columns: Where the table holds what.
         box: The table's boxes: corners, or corner and size.
         answer_scale: The model's number for the right or bottom edge of the image.
+        answer_frame: What that edge is of: the image, or the square that it is padded to.
         iou: What intersection over union counts as found.
     """
 
@@ -230,6 +267,7 @@ class BoxTask(_RowsTask):
     box: Literal["left-top-right-bottom", "left-top-width-height"]
     answer_scale: PositiveInt
     iou: Fraction
+    answer_frame: Literal["image", "padded"] = "image"
 
 
 @dataclass(frozen=True, config=CLOSED)
@@ -256,6 +294,6 @@ class LmEvalTask(_Task):
 
 
 TaskConfig = Annotated[
-    ShapesTask | WordsTask | OpenTask | YesNoTask | BoxTask | LmEvalTask,
+    ShapesTask | WordsTask | OpenTask | YesNoTask | ChoicesTask | BoxTask | LmEvalTask,
     Field(discriminator="source"),
 ]

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from ablate.config.errors import ConfigError, unknown
 from ablate.config.text import printable
 
 _ROWS_AT_A_TIME = 100
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _SAVED = ("state.json", "dataset_dict.json")
 # What `datasets` raises for data that are missing, unreachable, damaged or of another form.
 UNREADABLE = (DatasetsError, OSError, ValueError, pa.ArrowException)
@@ -93,10 +95,15 @@ def read_table(owner: Owner, place: Place) -> Dataset:
 
 
 def candidates(place: Place) -> Iterator[Place]:
-    """Yield a place and its mirrors; a revision is one of the first alone."""
+    """Yield a place and those of its mirrors that are of the same name; a revision is one of the first alone.
+
+    A path that was put in the place of the hub's id, and cannot be read, is not made up for by other data.
+    """
     yield place
+    name = place.path.rpartition("/")[2]
     for mirror in place.mirrors:
-        yield replace(place, path=mirror, revision=None)
+        if _HUB_ID.fullmatch(place.path) and mirror.rpartition("/")[2] == name:
+            yield replace(place, path=mirror, revision=None)
 
 
 def unreadable(owner: Owner, path: str, error: Exception) -> ConfigError:

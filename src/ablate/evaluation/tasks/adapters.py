@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
+from ablate.data.tables.questions import TRUTH
 from ablate.evaluation.metrics.accuracy import Accuracy
 from ablate.evaluation.metrics.boxes import Box, box_in, intersection_over_union
 from ablate.evaluation.metrics.open_answers import exact_match, f1, vqa_accuracy
@@ -12,7 +13,6 @@ from ablate.evaluation.task import Task
 from ablate.evaluation.tasks.generated import GeneratedTask, Item
 from ablate.results.items import ItemResult
 
-_TRUTH = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 # `vqa_accuracy` needs three matches among the others.
 _FEWEST_PEOPLE = 4
 
@@ -75,11 +75,11 @@ class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
     def _items(self, row: int, id_: str) -> Iterator[Item[bool]]:
         columns = self._config.columns
         cell = str(self._cell(columns.answer, row)).strip().lower()
-        if cell not in _TRUTH:
+        if cell not in TRUTH:
             raise self._error(
-                id_, f"has the answer '{cell}'; allowed: {', '.join(_TRUTH)}", "columns.answer=..."
+                id_, f"has the answer '{cell}'; allowed: {', '.join(TRUTH)}", "columns.answer=..."
             )
-        yield Item(id_, row, str(self._cell(columns.question, row)), _TRUTH[cell])
+        yield Item(id_, row, str(self._cell(columns.question, row)), TRUTH[cell])
 
     def scored(self, item: Item[bool], text: str, size: tuple[int, int]) -> ItemResult:
         """Read a decision from an answer; the image's size does not matter."""
@@ -131,19 +131,27 @@ class Boxes(GeneratedTask[BoxTask, Box]):
 
     def scored(self, item: Item[Box], text: str, size: tuple[int, int]) -> ItemResult:
         """Compare the box in an answer with the correct one, in units of the answer."""
-        (width, height), scale = size, self._config.answer_scale
-        left, top, right, bottom = item.answer
-        wanted = (
-            left / width * scale,
-            top / height * scale,
-            right / width * scale,
-            bottom / height * scale,
-        )
+        wanted = self._in_answer(item.answer, *size)
         found = box_in(text)
         overlap = 0.0 if found is None else intersection_over_union(found, wanted)
         prediction = None if found is None else _box_text(found)
         is_found = float(overlap >= self._config.iou)
         return self.item_result(item, _box_text(wanted), prediction, is_found, text)
+
+    def _in_answer(self, box: Box, width: int, height: int) -> Box:
+        """Turn a box in pixels into the units of the answer."""
+        scale, (across, down) = self._config.answer_scale, (0.0, 0.0)
+        if self._config.answer_frame == "padded":
+            side = max(width, height)
+            across, down = (side - width) // 2, (side - height) // 2
+            width = height = side
+        left, top, right, bottom = box
+        return (
+            (left + across) / width * scale,
+            (top + down) / height * scale,
+            (right + across) / width * scale,
+            (bottom + down) / height * scale,
+        )
 
 
 def _texts(cell: object) -> tuple[str, ...]:

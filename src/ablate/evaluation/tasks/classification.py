@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from statistics import mean
@@ -14,6 +14,7 @@ from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig, FewShotData
 from ablate.config.schema.data import PLACES
 from ablate.data.blank import BLANK
+from ablate.data.contents import part_contents
 from ablate.data.few_shot import class_sessions
 from ablate.data.multiple_choice import questions_about
 from ablate.data.types import ImageClassification, ImageQuestions
@@ -90,6 +91,7 @@ class ClassificationTask(Task):
         self._templates, self._scoring = data.templates, config.scoring
         self._reading = config.reading
         self._items = questions_about(data, kept, True, evaluation.n_options, evaluation.seed)
+        self._data, self._kept = data, kept
         self._pixels = Pixels(lambda rows: data.test.images([kept[row] for row in rows]))
         has_clip = has_clip and not isinstance(data, ImageQuestions)
         guessed = mean(Fraction(1, len(item.options)) for item in self._items)
@@ -102,6 +104,10 @@ class ClassificationTask(Task):
         self.fingerprint = fingerprint_of(
             data.fingerprint, settings, evaluation.n_options, evaluation.seed
         )
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield what every test image is known by."""
+        return part_contents(self._data, self._kept, is_test=True)
 
     def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:
         """Answer every question, and classify its image on the way."""

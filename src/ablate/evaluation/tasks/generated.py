@@ -12,6 +12,7 @@ from ablate.config.errors import ConfigError
 from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
+from ablate.data.contents import contents
 from ablate.data.tables.rows import check_items, drawn, read_task_rows
 from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import Metric, Task, fingerprint_of
@@ -97,6 +98,15 @@ class GeneratedTask(Task, Generic[Config, Answer]):
     def _row_name(self, row: int) -> str:
         column = self._config.columns.id
         return str(self._rows.cell(column, row) if column else row)
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield what every item is known by."""
+        items = self._chosen
+        return contents(
+            lambda places: [self._rows.image(items[place].row) for place in places],
+            range(len(items)),
+            lambda places: [items[place].question for place in places],
+        )
 
     def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:
         """Decode the images of a batch, generate its answers, and so on in the table's order."""

@@ -4,6 +4,7 @@ from ablate.config.errors import ConfigError, unknown
 from ablate.config.schema.suites import SuiteConfig
 from ablate.config.schema.tasks import (
     BoxTask,
+    ChoicesTask,
     LmEvalTask,
     OpenTask,
     ShapesTask,
@@ -61,6 +62,10 @@ def load_task(name: str, config: TaskConfig, first: int | None = None) -> Task:
             from ablate.evaluation.tasks.adapters import generated_task
 
             return generated_task(name, config, first)
+        case ChoicesTask():
+            from ablate.evaluation.tasks.table_choices import TableChoices
+
+            return TableChoices(name, config, first)
         case LmEvalTask():
             from ablate.evaluation.tasks.harness import HarnessTask
 
