@@ -88,7 +88,10 @@ class Pool:
         Raises:
             RuntimeError: If no worker can be started.
         """
-        for _ in range(min(len(self._waiting), max(self._room(), 1))):
+        room = self._room()
+        if not room:
+            say("no machine of this Ray has what one run needs; waiting for one")
+        for _ in range(min(len(self._waiting), max(room, 1))):
             self._ask()
         while self._waiting or self._busy():
             done, _ = self._ray.wait(list(self._lent), num_returns=1, timeout=_LOOK_SECONDS)

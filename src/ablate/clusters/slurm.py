@@ -4,6 +4,7 @@ That launcher waits for its jobs in order, gives up on all of them when the firs
 often. Here every job is told of as it ends, and one that ended without a result with what Slurm and its log say.
 """
 
+import os
 import shutil
 import signal
 import sys
@@ -147,6 +148,10 @@ class _SlurmJob:
 
     def __call__(self, *arguments: object) -> JobReturn:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # OpenMP reads these as torch is imported, which is in the run; Slurm has set the first if `cpus` was given.
+        if cores := os.environ.get("SLURM_CPUS_PER_TASK"):
+            os.environ.setdefault("OMP_NUM_THREADS", cores)
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         try:
             result: JobReturn = self._launcher(*arguments)
         except KeyboardInterrupt:
@@ -220,8 +225,9 @@ def _tail(path: Path) -> str:
 
 def _stop(job_ids: Sequence[str]) -> None:
     why = cancel(job_ids)
-    numbers = ", ".join(job_ids)
     if why is None:
         say(f"cancelled {len(job_ids)} Slurm jobs")
     else:
-        say(f"Slurm jobs {numbers} could not be cancelled: {why}. Fix: scancel {' '.join(job_ids)}")
+        say(
+            f"the jobs that are left could not be cancelled: {why}. Fix: scancel {' '.join(job_ids)}"
+        )
