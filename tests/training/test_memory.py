@@ -16,7 +16,7 @@ from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.memory import DoesNotFitError, is_out_of_memory
 from ablate.training.importance import mean_gradients_of
 from ablate.training.losses import ContrastiveLoss
-from ablate.training.micro_batch import halved
+from ablate.training.memory import halved
 from ablate.training.trainer import Trainer
 
 SAID = "CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 23.7 GiB"

@@ -16,7 +16,7 @@ from ablate.results.tensors import DamagedTensorsError, read_tensors, write_tens
 from ablate.telemetry.memory import is_out_of_memory, release
 from ablate.telemetry.progress import stage_bar
 from ablate.training.losses import Loss
-from ablate.training.micro_batch import halved
+from ablate.training.memory import halved
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,7 @@
 """One training stage, from the frozen model to the merged one."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,7 +17,7 @@ from ablate.telemetry.progress import stage_bar
 from ablate.training.audit import Probes, audit
 from ablate.training.importance import ImportanceCache, mean_gradients_of
 from ablate.training.losses import Loss
-from ablate.training.micro_batch import explained
+from ablate.training.memory import explained, recomputing
 from ablate.training.saving import Saving, changing, fill
 from ablate.training.trainer import Trainer, steps_per_epoch
 
@@ -140,7 +139,7 @@ def _attach(
     gradients: Mapping[str, Tensor] = {}
     if parameters := method.importance_parameters(vlm):
         # What does not fit without recomputation in training does not fit here either.
-        recomputed = _checkpointing(vlm, stage.train.gradient_checkpointing)
+        recomputed = recomputing(vlm, stage.train.gradient_checkpointing)
         with watch.stage("importance"), recomputed:
 
             def measure() -> dict[str, Tensor]:
@@ -223,7 +222,7 @@ def _train(
 
     with (
         stage_bar(stage.label, stage.train.epochs * per_epoch, "step") as advance,
-        _checkpointing(vlm, stage.train.gradient_checkpointing),
+        recomputing(vlm, stage.train.gradient_checkpointing),
         saving.safe_points.saving(save) as reached,
     ):
         advance(trainer.step)
@@ -241,16 +240,3 @@ def _train(
         if saving.at_end:
             save()
     return trainer.micro_batch if trainer.total_steps else None
-
-
-@contextmanager
-def _checkpointing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
-    """Recompute activations in the backward pass, where wanted."""
-    if not wanted:
-        yield
-        return
-    vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
-    try:
-        yield
-    finally:
-        vlm.llava.gradient_checkpointing_disable()

@@ -13,7 +13,7 @@ from ablate.methods.base import Method
 from ablate.models.compute import Compute
 from ablate.telemetry.memory import is_out_of_memory, release
 from ablate.training.losses import Loss
-from ablate.training.micro_batch import halved
+from ablate.training.memory import halved
 from ablate.training.optimizer import build_optimizer
 from ablate.training.schedule import learning_rate
 

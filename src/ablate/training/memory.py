@@ -1,4 +1,4 @@
-"""Fewer examples in a forward pass, where memory does not suffice for the recipe's batch."""
+"""What a stage does about memory: fewer examples in a pass, activations computed twice, or words that help."""
 
 import logging
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ablate.config.schema import TrainConfig
 from ablate.models.compute import Compute
+from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.memory import DoesNotFitError, does_not_fit, is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,19 @@ def explained(what: str, config: TrainConfig, compute: Compute) -> Iterator[None
         if isinstance(error, DoesNotFitError) or not is_out_of_memory(error):
             raise
         raise does_not_fit(what, str(error), compute.device, _remedies(config, compute)) from error
+
+
+@contextmanager
+def recomputing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
+    """Recompute activations in the backward pass, where wanted."""
+    if not wanted:
+        yield
+        return
+    vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        vlm.llava.gradient_checkpointing_disable()
 
 
 def _remedies(config: TrainConfig, compute: Compute) -> list[str]:
