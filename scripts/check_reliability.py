@@ -37,6 +37,7 @@ SWEEP = (
 # Events of the interpreter that change files, and the opening of files.
 _EVENTS = frozenset({"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod"})
 _MEASURED_ANEW = ("_seconds", "_at", "_bytes")
+_LEFT = ("started.json", "training.json", "checkpoint.safetensors", "answers.json", ".aside")
 
 
 def _write(content: bytes) -> Callable[[Path], None]:
@@ -205,7 +206,7 @@ def left_over(outputs: Path) -> list[str]:
         path.relative_to(outputs).as_posix()
         for path in outputs.rglob("*")
         if "damaged" not in path.relative_to(outputs).as_posix()
-        and (path.suffix == ".tmp" or path.name in ("started.json", "training.json", ".aside"))
+        and (path.suffix == ".tmp" or path.name in _LEFT)
     ]
 
 

@@ -22,7 +22,8 @@ from ablate.telemetry.cost import Stopwatch
 from ablate.telemetry.interruption import SafePoints
 from ablate.training.importance import ImportanceCache, mean_gradients_of
 from ablate.training.losses import Loss
-from ablate.training.stage import Saving, Stage, run_stage
+from ablate.training.saving import Saving
+from ablate.training.stage import Stage, run_stage
 from gpu.model import CLASSES
 
 _NOTHING_SAVED = Saving(SafePoints(None, None), lambda _state: None, None, at_end=False)
@@ -75,7 +76,7 @@ def train(
 ) -> Trained:
     """Measure importance, attach, audit, train and merge, as a run does."""
     watch = Stopwatch(compute.device)
-    update = run_stage(
+    done = run_stage(
         stage_of(config, data),
         vlm,
         compute,
@@ -85,7 +86,7 @@ def train(
         lambda _table: None,
         _NOTHING_SAVED,
     )
-    return Trained(update, dict(watch.seconds))
+    return Trained(done.update, dict(watch.seconds))
 
 
 def attached(

@@ -14,7 +14,7 @@ from ablate.methods.joint import Joint
 from ablate.models.compute import Compute
 from ablate.training.audit import Probes, audit, totals
 from ablate.training.importance import mean_gradients_of
-from ablate.training.stage import checkpointing
+from ablate.training.memory import recomputing
 from ablate.training.trainer import Trainer
 
 CASES = [
@@ -51,7 +51,7 @@ def real(made, compute):
     def train_once(on_step=lambda _: None):
         Trainer(vlm, method, loss, train, compute, 0).train(on_step)
 
-    with checkpointing(vlm, train.gradient_checkpointing):
+    with recomputing(vlm, train.gradient_checkpointing):
         n_bytes, flops = most_bytes(vlm, attach_and_train), operations(train_once)
     columns = totals(audit(vlm, Probes(task(vlm, "lm", compute=compute).loss, None), compute))
     return {

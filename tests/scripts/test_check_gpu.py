@@ -21,7 +21,8 @@ from ablate.recipes.few_shot import stages  # noqa: E402
 from ablate.telemetry.cost import Stopwatch  # noqa: E402
 from ablate.telemetry.interruption import SafePoints  # noqa: E402
 from ablate.training.importance import ImportanceCache  # noqa: E402
-from ablate.training.stage import Examples, Saving, replay_stage, run_stage  # noqa: E402
+from ablate.training.saving import Saving  # noqa: E402
+from ablate.training.stage import Examples, replay_stage, run_stage  # noqa: E402
 from gpu.measure import Meter, flops_of  # noqa: E402  # below what makes it importable
 from gpu.model import SIZES, photographs, random_vlm  # noqa: E402
 from gpu.runs import Kept, run_config, task_of  # noqa: E402
@@ -107,13 +108,14 @@ def test_the_whole_tower_and_a_full_width_language_model_go_through_a_run(full_w
     unsaved = Saving(SafePoints(None, None), lambda _state: None, None, at_end=False)
     watch = Stopwatch(CPU)
     cache = ImportanceCache(tmp_path, lambda names: repr(names))
-    update = run_stage(stage, vlm, compute, 0, watch, cache, lambda _table: None, unsaved)
+    trained = run_stage(stage, vlm, compute, 0, watch, cache, lambda _table: None, unsaved)
+    update = trained.update
     assert watch.seconds["importance"] > 0
     # 23 blocks are read: 2 of 16 heads' rows of q, k, v at rank 64, a tenth of fc1 and its bias.
     rows, heads = 64 * 1024 + 2 * 64 * 64, 3
     entries = int(0.1 * 4096 * 1024) + 4096
-    trained = sum(t.numel() for t in update.values() if t.is_floating_point())
-    assert trained == 23 * (heads * rows + entries)
+    n_trained = sum(t.numel() for t in update.values() if t.is_floating_point())
+    assert n_trained == 23 * (heads * rows + entries)
     changed = kept.changed()
     assert len(changed) == 23 * 5
     progress = Progress()

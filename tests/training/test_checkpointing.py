@@ -11,7 +11,8 @@ from ablate.methods.build import build_method
 from ablate.telemetry.cost import Stopwatch
 from ablate.telemetry.interruption import SafePoints
 from ablate.training.importance import ImportanceCache
-from ablate.training.stage import Examples, Saving, Stage, run_stage
+from ablate.training.saving import Saving
+from ablate.training.stage import Examples, Stage, run_stage
 
 STEPS, BATCHES_OF_IMPORTANCE = 4, 2
 
@@ -33,7 +34,7 @@ def update_of(vlm, name, loss, checkpointing):
     cache = ImportanceCache(None, lambda _names: "")  # a stage on a trained model has none
     unsaved = Saving(SafePoints(None, None), lambda _state: None, None, at_end=False)
     watch = Stopwatch(FP32.device)
-    update = run_stage(stage, vlm, FP32, 0, watch, cache, lambda _table: None, unsaved)
+    update = run_stage(stage, vlm, FP32, 0, watch, cache, lambda _table: None, unsaved).update
     assert not vlm.llava.is_gradient_checkpointing
     return update, len(passes)
 

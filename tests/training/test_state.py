@@ -20,7 +20,8 @@ from ablate.telemetry.interruption import SafePoints
 from ablate.training.augmentation import AugmentedImages
 from ablate.training.importance import ImportanceCache
 from ablate.training.losses import ContrastiveLoss
-from ablate.training.stage import Examples, Saving, Stage, replay_stage, run_stage
+from ablate.training.saving import Saving
+from ablate.training.stage import Examples, Stage, replay_stage, run_stage
 
 EPOCHS = 3
 DRAWING = "clip, drawing"
@@ -68,7 +69,7 @@ def run_one(stage, vlm, folder, saved=None):
     importance = ImportanceCache(folder, lambda _: "")
     saving = Saving(SafePoints(None, 1), save, saved, at_end=True)
     watch = Stopwatch(FP32.device)
-    return run_stage(stage, vlm, FP32, 0, watch, importance, lambda _: None, saving)
+    return run_stage(stage, vlm, FP32, 0, watch, importance, lambda _: None, saving).update
 
 
 CASES = [

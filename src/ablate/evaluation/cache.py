@@ -28,12 +28,10 @@ class AnswerCache:
 
     Attributes:
         folder: Where they are kept.
-        config: Items per forward pass, longest answer.
         compute: Device and precision.
     """
 
     folder: Path
-    config: EvalConfig
     compute: Compute
 
     def find(self, key: str, task: Task) -> Answers | None:
@@ -59,19 +57,20 @@ class AnswerCache:
     def _file(self, key: str) -> Path:
         return self.folder / f"answers-{key[:16]}.json"
 
-    def key(self, task: Task, weights: str) -> str:
+    def key(self, task: Task, weights: str, config: EvalConfig) -> str:
         """Hash what determines answers, bit for bit: another batch size or number of threads rounds differently.
 
         Args:
             task: The task.
             weights: Hash of the weights that its answers depend on, and of the prompt.
+            config: Items per forward pass, longest answer.
         """
         determining = {
             "task": task.fingerprint,
             "metrics": [metric.name for metric in task.metrics],
             "weights": weights,
-            "batch_size": self.config.batch_size,
-            "max_new_tokens": self.config.max_new_tokens,
+            "batch_size": config.batch_size,
+            "max_new_tokens": config.max_new_tokens,
             "compute": [str(self.compute.device), self.compute.precision],
             "threads": torch.get_num_threads(),
         }

@@ -1,8 +1,10 @@
 """Evaluates a run's tasks one after the other, with one bar, from what is known where it can."""
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ablate.config.schema import EvalConfig
 from ablate.evaluation.cache import AnswerCache
 from ablate.evaluation.kept import KeptAnswers
 from ablate.evaluation.progress import Progress
@@ -10,7 +12,10 @@ from ablate.evaluation.task import Answers, Task
 from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import Stopwatch
 from ablate.telemetry.interruption import SafePoints
+from ablate.telemetry.memory import does_not_fit, is_out_of_memory, release
 from ablate.telemetry.progress import stage_bar
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,16 @@ class Weights:
 
 
 class Evaluator:
-    """A run's model, put to tasks; what it costs is counted as `eval`."""
+    """A run's model, put to tasks; what it costs is counted as `eval`.
+
+    Attributes:
+        config: How: items per forward pass, or as many of them as memory suffices for; longest answer.
+    """
 
     def __init__(
         self,
         vlm: VisionLanguageModel,
+        config: EvalConfig,
         cache: AnswerCache,
         kept: KeptAnswers,
         watch: Stopwatch,
@@ -41,11 +51,13 @@ class Evaluator:
 
         Args:
             vlm: The model; it is evaluated as it is at the moment of the call.
+            config: How.
             cache: Where answers of base weights are kept for other runs.
             kept: Where answers are kept for the next process, should this one be interrupted.
             watch: Adds up the seconds of `eval`.
             safe_points: When they are kept.
         """
+        self.config = config
         self._vlm, self._cache, self._kept = vlm, cache, kept
         self._watch, self._safe_points = watch, safe_points
 
@@ -58,6 +70,9 @@ class Evaluator:
             label: What the bar says.
             tasks: The tasks.
             weights_of: What each task's answers depend on.
+
+        Raises:
+            DoesNotFitError: If one item does not fit into memory.
         """
         n_items = sum(task.n for task in tasks)
         with (
@@ -79,19 +94,43 @@ class Evaluator:
         advance: Callable[[int], None],
         reached: Callable[[], None],
     ) -> Answers:
-        key = self._cache.key(task, weights.digest)
+        key = self._cache.key(task, weights.digest, self.config)
         known = self._cache.find(key, task) if weights.is_base else None
         if known is not None:
             advance(task.n)
             return known
         progress = Progress(self._kept.of(key), advance, reached)
         advance(progress.n)
-        if progress.n < task.n:
-            task.evaluate(self._vlm, self._cache.config, progress)
-        answers = progress.answers()
-        if weights.is_base:
-            self._cache.add(key, answers)
-        return answers
+        try:
+            if progress.n < task.n:
+                task.evaluate(self._vlm, self.config, progress)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            said = str(error)
+        else:
+            answers = progress.answers()
+            if weights.is_base:
+                self._cache.add(key, answers)
+            return answers
+        # Outside the block above: the error holds on to the activations.
+        release(self._cache.compute.device)
+        self._halve(task, said)
+        advance(-progress.n)
+        return self._answers(task, weights, advance, reached)
+
+    def _halve(self, task: Task, said: str) -> None:
+        """Evaluate with half as many items in a pass from here on; all answers to a task are of one size."""
+        size = min(self.config.batch_size, task.n)
+        if size == 1:
+            raise does_not_fit(
+                f"one item of task '{task.name}'",
+                said,
+                self._cache.compute.device,
+                ["precision=bf16", "a smaller or quantised model", "an encoder of smaller images"],
+            )
+        log.warning("out of memory with %d items in a pass: %d now (%s)", size, size // 2, said)
+        self.config = replace(self.config, batch_size=size // 2)
 
     def _keep(self) -> None:
         self._kept.write(self._watch.so_far("eval"))

@@ -23,7 +23,8 @@ from ablate.recipes.build import stages_of
 from ablate.runner.prepare import PreparedRun
 from ablate.telemetry.progress import say
 from ablate.training.importance import mean_gradients_of
-from ablate.training.stage import Stage, checkpointing
+from ablate.training.memory import recomputing
+from ablate.training.stage import Stage
 from ablate.training.trainer import Trainer
 
 # After one that warms up and is counted; their spread is the range.
@@ -96,7 +97,7 @@ def _training(stage: Stage, vlm: VisionLanguageModel, compute: Compute, seed: in
     method.attach(vlm, Session(autocast_loss, part.n, train.epochs, gradients, seed))
     rate = None
     if any(parameter.requires_grad for parameter in vlm.parameters()):
-        with checkpointing(vlm, train.gradient_checkpointing):
+        with recomputing(vlm, train.gradient_checkpointing):
             trainer = Trainer(vlm, method, part, train, compute, seed)
             rate = _timed(lambda n: trainer.train(lambda _: None, until=n), compute)
     method.merge()

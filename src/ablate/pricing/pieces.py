@@ -111,12 +111,14 @@ def evaluation_pieces(
     base = base_weights(run.config, prints) if prints else "base"
     cache = None
     if run.prepared is not None:
-        cache = AnswerCache(run.prepared.cache_folder, run.config.eval, compute)
+        cache = AnswerCache(run.prepared.cache_folder, compute)
 
     def piece(label: str, task: Task, weights: str | None) -> Piece:
         key = None if weights is None else f"{task.name} {task.fingerprint} {weights}"
         is_kept = state == "done" or (
-            weights is not None and cache is not None and cache.has(cache.key(task, weights))
+            weights is not None
+            and cache is not None
+            and cache.has(cache.key(task, weights, run.config.eval))
         )
         price = prices[task.name]
         if isinstance(price, str):

@@ -12,7 +12,8 @@ from ablate.pricing.dry import DryModel, tensor_bytes
 from ablate.pricing.meter import Meter
 from ablate.pricing.part import Part
 from ablate.training.losses import Loss
-from ablate.training.stage import Stage, checkpointing
+from ablate.training.memory import recomputing
+from ablate.training.stage import Stage
 from ablate.training.trainer import Trainer, n_batches, steps_per_epoch
 
 # Where lengths differ, so many steps beside the longest.
@@ -70,7 +71,7 @@ class Steps:
     def _made(self, loss: Loss, epochs: int) -> int:
         """Make the steps of some epochs, not the last one, and return their operations."""
         vlm, train = self._dry.vlm, replace(self._stage.train, epochs=epochs + 1)
-        with checkpointing(vlm, train.gradient_checkpointing):
+        with recomputing(vlm, train.gradient_checkpointing):
             trainer = Trainer(vlm, self._stage.method, loss, train, self._compute, self._seed)
             trainer.train(lambda _: None, until=epochs * steps_per_epoch(loss.n, train))
         states = trainer.state_dict()["moments"].values()

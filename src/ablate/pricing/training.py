@@ -19,7 +19,8 @@ from ablate.pricing.steps import Steps, chosen_batches
 from ablate.training.audit import audit, totals
 from ablate.training.importance import mean_gradients_of
 from ablate.training.losses import Loss
-from ablate.training.stage import Stage, checkpointing
+from ablate.training.memory import recomputing
+from ablate.training.stage import Stage
 from ablate.training.trainer import steps_per_epoch
 
 # Examples that a method's own measurement is counted on.
@@ -150,7 +151,7 @@ def _importance(
     if not parameters:
         return _Importance({}, 0, 0)
     train, gradients = stage.train, {}
-    recomputed = checkpointing(dry.vlm, train.gradient_checkpointing)
+    recomputed = recomputing(dry.vlm, train.gradient_checkpointing)
     with dry.metered() as meter, recomputed:
         for rows in chosen_batches(loss, train.batch_size, seed):
             part = Part(loss, rows)

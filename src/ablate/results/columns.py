@@ -60,6 +60,8 @@ COLUMNS = (
     "quantization",
     "image_aspect",
     "protocol",
+    "micro_batch",
+    "eval_batch",
 )
 
 

@@ -20,18 +20,9 @@ from ablate.results.record import (
 from ablate.runner.identity import config_id, given_settings, settings
 from ablate.runner.prepare import PreparedRun
 from ablate.telemetry.interruption import RunInterruptedError
+from ablate.telemetry.memory import is_out_of_memory
 from ablate.telemetry.provenance import git_state
 from ablate.training.trainer import NonFiniteLossError
-
-# What CPU allocators and operating systems say where CUDA says OutOfMemoryError.
-_OUT_OF_MEMORY = (
-    "can't allocate memory",
-    "cannot allocate memory",
-    "not enough memory",
-    "can't start new thread",
-    "unable to allocate",
-    "out of memory",
-)
 
 
 def new_record(prepared: PreparedRun) -> RunRecord:
@@ -144,9 +135,6 @@ def _status(error: BaseException) -> Status:
         type(error).__name__ == "UncompletedJobError"
     ):
         return "interrupted"
-    text = str(error).lower()
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return "oom"
-    if isinstance(error, RuntimeError | OSError) and any(words in text for words in _OUT_OF_MEMORY):
+    if is_out_of_memory(error):
         return "oom"
     return "failed"

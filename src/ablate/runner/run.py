@@ -95,8 +95,8 @@ def measure(
     with ExitStack() as stack:
         with watch.stage("load"):
             vlm = stack.enter_context(borrowed(config, compute, parts))
-        cache = AnswerCache(prepared.cache_folder, config.eval, compute)
-        evaluator = Evaluator(vlm, cache, answers, watch, safe_points)
+        cache = AnswerCache(prepared.cache_folder, compute)
+        evaluator = Evaluator(vlm, config.eval, cache, answers, watch, safe_points)
         before = evaluator.answers("before", own, lambda _: base)
         sessions = _AfterSessions(
             lambda: evaluator.answers(f"evaluate {config.data.name}", own[:1], weights_of)
@@ -127,6 +127,7 @@ def measure(
             save_model(vlm, prepared.folder.model_path, prepared.folder.partial_model_path)
     evaluations = [evaluation_of(*one) for one in zip(own, after, before, strict=True)]
     columns = _summary([row for evaluation in evaluations for row in evaluation.rows])
+    columns["eval_batch"] = evaluator.config.batch_size
     results: list[SessionResult] = []
     if not isinstance(config.data, InstructionDataConfig):
         of_target = [before[0], *(answers[0] for answers in by_session)]

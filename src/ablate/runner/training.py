@@ -20,7 +20,8 @@ from ablate.telemetry.interruption import SafePoints
 from ablate.trackers.tracking import OnStep
 from ablate.training.audit import totals
 from ablate.training.importance import ImportanceCache
-from ablate.training.stage import Saving, Stage, replay_stage, run_stage
+from ablate.training.saving import Saving
+from ablate.training.stage import Stage, replay_stage, run_stage
 
 Update = dict[str, Tensor]
 
@@ -86,19 +87,20 @@ def train(
                 earlier.state if earlier is not None and goes_on else None,
                 at_end=stage is not stages[-1],
             )
-            updates.append(
-                run_stage(
-                    stage,
-                    vlm,
-                    compute,
-                    config.seed,
-                    watch,
-                    importance,
-                    write_audit,
-                    saving,
-                    on_step,
-                )
+            trained = run_stage(
+                stage,
+                vlm,
+                compute,
+                config.seed,
+                watch,
+                importance,
+                write_audit,
+                saving,
+                on_step,
             )
+            updates.append(trained.update)
+            micro_batches = [columns.get("micro_batch"), trained.micro_batch]
+            columns["micro_batch"] = min((n for n in micro_batches if n is not None), default=None)
         adapter = _named(stages, updates)
         if adapter:
             with replacing(folder.adapter_path) as temporary:

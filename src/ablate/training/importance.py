@@ -1,7 +1,7 @@
 """The importance pass, made once per model, data, seed and loss and kept for every other run."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from ablate.methods.lorsu.importance import mean_gradients
 from ablate.models.compute import Compute
 from ablate.results.cache import writing
 from ablate.results.tensors import DamagedTensorsError, read_tensors, write_tensors
+from ablate.telemetry.memory import is_out_of_memory, release
 from ablate.telemetry.progress import stage_bar
 from ablate.training.losses import Loss
+from ablate.training.memory import halved
 
 log = logging.getLogger(__name__)
 
@@ -88,23 +90,53 @@ def mean_gradients_of(
 
     Returns:
         Gradients by name, on the CPU.
+
+    Raises:
+        DoesNotFitError: If one example does not fit into memory, or batch normalisation has to see several.
     """
+    size = min(config.batch_size, loss.n)
+    while True:
+        try:
+            return _mean_gradients(parameters, model, loss, config, compute, seed, size)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            said = str(error)
+        # Outside the block above: the error holds on to the activations.
+        release(compute.device)
+        size = halved(size, said, model, config, compute)
+
+
+def _mean_gradients(
+    parameters: Mapping[str, nn.Parameter],
+    model: nn.Module,
+    loss: Loss,
+    config: TrainConfig,
+    compute: Compute,
+    seed: int,
+    size: int,
+) -> dict[str, Tensor]:
+    """Do so with at most `size` examples in a pass."""
     # Small gradients would be zero in float16; a common factor does not change the ranking.
     scale = _FLOAT16_SCALE if compute.scales_gradients else 1.0
     n = min(loss.n, config.importance_examples or loss.n)
+    # The training set is ordered by class, and a batch of one class has no contrast for the CLIP loss.
+    order = torch.randperm(loss.n, generator=torch.Generator().manual_seed(seed))[:n]
     with stage_bar("importance", n, "image") as advance:
 
-        def loss_of(batch: Tensor) -> tuple[Tensor, int]:
-            advance(len(batch))
-            with compute.autocast():
-                return loss(model, batch) * scale, len(batch)
+        def parts() -> Iterator[tuple[Tensor, int]]:
+            """Yield losses, each as the mean over some examples."""
+            for batch in order.split(config.batch_size):
+                losses = loss.parts(model, batch, size)
+                for part in batch.split(size):
+                    advance(len(part))
+                    with compute.autocast():
+                        value = next(losses) * (len(batch) / len(part)) * scale
+                    yield value, len(part)
 
         torch.manual_seed(seed)
         model.train()
-        # The training set is ordered by class, and a batch of one class has no contrast for the CLIP loss.
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(loss.n, generator=generator)
-        gradients = mean_gradients(parameters, order[:n].split(config.batch_size), loss_of)
+        gradients = mean_gradients(parameters, parts(), lambda part: part)
         model.eval()
     return {name: gradient.cpu() / scale for name, gradient in gradients.items()}
 

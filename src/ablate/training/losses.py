@@ -1,7 +1,7 @@
 """What an update is trained on: the language model's answer, or CLIP's match of image and class prompt."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 import torch
@@ -47,6 +47,23 @@ class Loss(ABC):
     @abstractmethod
     def n_terms(self, indices: Tensor) -> int:
         """Count what the mean at `indices` is taken over: several batches of one step are weighted by it."""
+
+    def parts(self, model: nn.Module, indices: Tensor, size: int) -> Iterator[Tensor]:
+        """Split the loss of a batch that does not fit into memory; a part is computed when it is asked for.
+
+        Args:
+            model: As above.
+            indices: int64 `[batch]`, the examples.
+            size: Most examples in a forward pass whose activations are kept.
+
+        Yields:
+            Scalars that add up to the loss, and their gradients to its gradient. Batch normalisation, where there is
+            any, sees one part at a time.
+        """
+        for part in indices.split(size):
+            whole = len(part) == len(indices)
+            share = 1.0 if whole else self.n_terms(part) / self.n_terms(indices)
+            yield self(model, part) * share
 
 
 class AnswerLoss(Loss):
@@ -159,14 +176,46 @@ class ContrastiveLoss(Loss):
 
     def __call__(self, model: nn.Module, indices: Tensor) -> Tensor:
         """Return the InfoNCE loss of the batch at `indices`."""
+        text, pixels = self._drawn(indices)
+        return self._of(_embedded(model, pixels), text)
+
+    def parts(self, model: nn.Module, indices: Tensor, size: int) -> Iterator[Tensor]:
+        """Split the loss although each image is contrasted with all others (gradient caching, arXiv 2101.06983).
+
+        A first pass without gradients embeds all images; the loss of these gives the gradient of each embedding, which
+        a second pass, part by part, takes on to the parameters.
+        """
+        if len(indices) <= size:
+            yield self(model, indices)
+            return
+        text, pixels = self._drawn(indices)
+        parts = pixels.split(size)
+        device = next(model.parameters()).device
+        # What the model draws, as for dropout, it draws again in the second pass.
+        with (
+            torch.random.fork_rng([device] if device.type == "cuda" else []),
+            torch.no_grad(),
+        ):
+            embedded = torch.cat([_embedded(model, part) for part in parts])
+        loss = self._of(embedded.requires_grad_(), text)
+        (gradient,) = torch.autograd.grad(loss, embedded)
+        for part, towards in zip(parts, gradient.split(size), strict=True):
+            surrogate = (_embedded(model, part) * towards).sum()
+            # Its gradient is wanted, and the loss's value.
+            yield surrogate - surrogate.detach() + loss.detach() * (len(part) / len(indices))
+
+    def _drawn(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw a text of every image, `[batch, width]`, and the images as they are shown."""
         choice = torch.zeros_like(indices)
         if self._n_choices > 1:
             choice = torch.randint(self._n_choices, indices.shape)
-        image = _at_least_float32(model(pixels=self._pixels(indices)))
         where = indices.to(self._texts.device), choice.to(self._texts.device)
-        text = self._texts[where].to(image)
+        return self._texts[where], self._pixels(indices)
+
+    def _of(self, image: Tensor, text: Tensor) -> Tensor:
+        text = text.to(image)
         logits = self._scale * image @ text.T
-        target = torch.arange(len(indices), device=logits.device)
+        target = torch.arange(len(image), device=logits.device)
         by_image = functional.cross_entropy(logits, target)
         by_text = functional.cross_entropy(logits.T, target)
         return (by_image + by_text) / 2
@@ -174,6 +223,10 @@ class ContrastiveLoss(Loss):
     def n_terms(self, indices: Tensor) -> int:
         """Count the images; yet batches do not add up to one: each image is contrasted with its own batch only."""
         return len(indices)
+
+
+def _embedded(model: nn.Module, pixels: Tensor) -> Tensor:
+    return _at_least_float32(model(pixels=pixels))
 
 
 def _at_least_float32(values: Tensor) -> Tensor:

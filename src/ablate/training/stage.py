@@ -1,10 +1,8 @@
 """One training stage, from the frozen model to the merged one."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 import torch
@@ -15,12 +13,13 @@ from ablate.methods.base import Method, Session
 from ablate.models.compute import Compute
 from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import Stopwatch
-from ablate.telemetry.interruption import SafePoints
 from ablate.telemetry.progress import stage_bar
 from ablate.trackers.tracking import OnStep, untracked
 from ablate.training.audit import Probes, audit
 from ablate.training.importance import ImportanceCache, mean_gradients_of
 from ablate.training.losses import Loss
+from ablate.training.memory import explained, recomputing
+from ablate.training.saving import Saving, changing, fill
 from ablate.training.trainer import Trainer, steps_per_epoch
 
 log = logging.getLogger(__name__)
@@ -41,20 +40,16 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Saving:
-    """How a stage's state outlives its process.
+class Trained:
+    """What a stage has done.
 
     Attributes:
-        safe_points: When it is saved.
-        save: Keeps a state: nested mappings and lists of tensors and plain values.
-        saved: What an earlier process has kept of this very stage; None to begin it.
-        at_end: Whether it is saved after the last step, too, for what comes after the stage.
+        update: Tensors by name, on the CPU.
+        micro_batch: Most examples of a forward pass in training; None where nothing is trained.
     """
 
-    safe_points: SafePoints
-    save: Callable[[dict[str, Any]], None]
-    saved: Mapping[str, Any] | None
-    at_end: bool
+    update: dict[str, Tensor]
+    micro_batch: int | None
 
 
 @dataclass(frozen=True)
@@ -89,7 +84,7 @@ def run_stage(
     on_audit: Callable[[pd.DataFrame], None],
     saving: Saving,
     on_step: OnStep = untracked,
-) -> dict[str, Tensor]:
+) -> Trained:
     """Train one stage and merge what it has trained.
 
     Args:
@@ -104,34 +99,33 @@ def run_stage(
         saving: When and how its state is kept, and what an earlier process has kept of it.
         on_step: Called after every optimiser step.
 
-    Returns:
-        The update: tensors by name, on the CPU.
-
     Raises:
         NonFiniteLossError: If the training loss became NaN or infinite.
+        DoesNotFitError: If one example does not fit into memory, or batch normalisation has to see several.
     """
     method = stage.method
     with watch.stage("load"):
         examples = stage.examples(vlm)
-    loss = examples.loss
-    if saving.saved is None:
-        _attach(stage, vlm, loss, compute, seed, watch, importance)
-        if examples.probes is not None:
-            table = audit(vlm, examples.probes, compute)
-            log.info("trained, and what it reaches:\n%s", table.to_string(index=False))
-            on_audit(table)
-    else:
+    with explained(f"stage '{stage.label}'", stage.train, compute):
+        loss = examples.loss
+        if saving.saved is None:
+            _attach(stage, vlm, loss, compute, seed, watch, importance)
+            if examples.probes is not None:
+                table = audit(vlm, examples.probes, compute)
+                log.info("trained, and what it reaches:\n%s", table.to_string(index=False))
+                on_audit(table)
+        else:
+            with watch.stage("train"):
+                session = _session(vlm, loss, {}, stage.train, seed, compute)
+                method.make_trainable(vlm, session)
+                fill(vlm, saving.saved["model"])
+                method.load_state_dict(saving.saved["method"], session)
         with watch.stage("train"):
-            session = _session(vlm, loss, {}, stage.train, seed, compute)
-            method.make_trainable(vlm, session)
-            _fill(vlm, saving.saved["model"])
-            method.load_state_dict(saving.saved["method"], session)
-    with watch.stage("train"):
-        _train(stage, vlm, loss, seed, compute, saving, on_step)
-    update = method.update()
-    method.merge()
-    vlm.requires_grad_(False).eval()
-    return update
+            micro_batch = _train(stage, vlm, loss, seed, compute, saving, on_step)
+        trained = Trained(method.update(), micro_batch)
+        method.merge()
+        vlm.requires_grad_(False).eval()
+        return trained
 
 
 def _attach(
@@ -148,7 +142,7 @@ def _attach(
     gradients: Mapping[str, Tensor] = {}
     if parameters := method.importance_parameters(vlm):
         # What does not fit without recomputation in training does not fit here either.
-        recomputed = checkpointing(vlm, stage.train.gradient_checkpointing)
+        recomputed = recomputing(vlm, stage.train.gradient_checkpointing)
         with watch.stage("importance"), recomputed:
 
             def measure() -> dict[str, Tensor]:
@@ -172,7 +166,7 @@ def replay_stage(
     Args:
         stage: The stage.
         vlm: The model as the stage found it; it is changed in place, and is frozen afterwards.
-        update: What `run_stage` returned.
+        update: What `run_stage` returned as such.
         seed: Seed that the run had.
     """
     stage.method.load(vlm, update, seed)
@@ -206,8 +200,12 @@ def _train(
     compute: Compute,
     saving: Saving,
     on_step: OnStep,
-) -> None:
-    """Train what the attached method has made trainable, with a bar and a line in the log for every epoch."""
+) -> int | None:
+    """Train what the attached method has made trainable, with a bar and a line in the log for every epoch.
+
+    Returns:
+        Most examples of a forward pass; None where there was none.
+    """
     trainer = Trainer(vlm, stage.method, loss, stage.train, compute, seed)
     per_epoch = steps_per_epoch(loss.n, stage.train)
     losses: list[float] = []  # of the epoch that is going on
@@ -221,14 +219,14 @@ def _train(
             {
                 "trainer": trainer.state_dict(),
                 "losses": losses,
-                "model": _changing(vlm),
+                "model": changing(vlm),
                 "method": stage.method.state_dict(),
             }
         )
 
     with (
         stage_bar(stage.label, stage.train.epochs * per_epoch, "step") as advance,
-        checkpointing(vlm, stage.train.gradient_checkpointing),
+        recomputing(vlm, stage.train.gradient_checkpointing),
         saving.safe_points.saving(save) as reached,
     ):
         advance(trainer.step)
@@ -246,37 +244,4 @@ def _train(
         trainer.train(after_step)
         if saving.at_end:
             save()
-
-
-def _changing(vlm: VisionLanguageModel) -> dict[str, Tensor]:
-    """Return all that training changes in a model, and what methods have chosen: what is trained, and every buffer."""
-    trained = {name: p for name, p in vlm.named_parameters() if p.requires_grad}
-    return {**trained, **dict(vlm.named_buffers())}
-
-
-@torch.no_grad()
-def _fill(vlm: VisionLanguageModel, saved: Mapping[str, Tensor]) -> None:
-    """Overwrite what training changes in a model.
-
-    Raises:
-        ValueError: If what was saved is not of a model like this.
-    """
-    own = _changing(vlm)
-    shapes = {name: tensor.shape for name, tensor in own.items()}
-    if {name: tensor.shape for name, tensor in saved.items()} != shapes:
-        raise ValueError("the saved state is of another model")
-    for name, tensor in saved.items():
-        own[name].copy_(tensor)
-
-
-@contextmanager
-def checkpointing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
-    """Recompute activations in the backward pass of the block, where wanted."""
-    if not wanted:
-        yield
-        return
-    vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
-    try:
-        yield
-    finally:
-        vlm.llava.gradient_checkpointing_disable()
+    return trainer.micro_batch if trainer.total_steps else None

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from ablate.config.schema import TrainConfig
 from ablate.methods.base import Method
 from ablate.models.compute import Compute
+from ablate.telemetry.memory import is_out_of_memory, release
 from ablate.training.losses import Loss
+from ablate.training.memory import halved
 from ablate.training.optimizer import build_optimizer
 from ablate.training.schedule import learning_rate
 
@@ -25,6 +28,7 @@ class Trainer:
     Attributes:
         step: Optimiser steps made so far.
         total_steps: Optimiser steps of the whole training.
+        micro_batch: Most examples of a forward pass: the recipe's batch, or as much of it as memory suffices for.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Trainer:
         self._config, self._compute, self._seed = config, compute, seed
         self._trained = [p for p in model.parameters() if p.requires_grad]
         self.step = 0
+        self.micro_batch = min(config.batch_size, loss.n)
         self._steps_per_epoch = steps_per_epoch(loss.n, config)
         self.total_steps = config.epochs * self._steps_per_epoch if self._trained else 0
         self._generators: dict[str, Tensor] | None = None
@@ -73,6 +78,7 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: If the loss, or a trained parameter after the last step, is not finite.
+            DoesNotFitError: If one example does not fit into memory, or batch normalisation has to see several.
         """
         last = self.total_steps if until is None else min(until, self.total_steps)
         if self.step >= last:
@@ -95,6 +101,7 @@ class Trainer:
         moments = self._optimizer.state_dict()["state"] if is_left else {}
         return {
             "step": self.step,
+            "micro_batch": self.micro_batch,
             "moments": {str(index): state for index, state in moments.items()},
             "scaler": self._scaler.state_dict() if is_left else {},
             "generators": self._generators,
@@ -106,7 +113,7 @@ class Trainer:
         Args:
             state: Of a trainer of the same model, loss, recipe and seed.
         """
-        self.step = state["step"]
+        self.step, self.micro_batch = state["step"], state["micro_batch"]
         self._generators = state["generators"]
         if self.step < self.total_steps:
             moments = {int(index): state for index, state in state["moments"].items()}
@@ -120,7 +127,7 @@ class Trainer:
         for group in optimizer.param_groups:
             rate = learning_rate(self.step, self._steps_per_epoch, config, self._loss.name)
             group["lr"] = group["scale"] * rate
-        value = self._accumulate(batches)
+        value = self._accumulate_in_memory(batches)
         if not math.isfinite(value):
             raise NonFiniteLossError(f"the loss is {value} at step {self.step}")
         if config.max_gradient_norm is not None:
@@ -137,6 +144,23 @@ class Trainer:
             raise NonFiniteLossError("a trained parameter is not finite after the last step")
         return value
 
+    def _accumulate_in_memory(self, batches: list[Tensor]) -> float:
+        """Accumulate; where memory does not suffice, again from the state before, in passes half as large."""
+        while True:
+            try:
+                return self._accumulate(batches)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                said = str(error)
+            # Outside the block above: the error holds on to the activations.
+            self._optimizer.zero_grad(set_to_none=True)
+            release(self._compute.device)
+            self.micro_batch = halved(
+                self.micro_batch, said, self._model, self._config, self._compute
+            )
+            self._set_generators()
+
     def _accumulate(self, batches: list[Tensor]) -> float:
         """Add up the gradient of one optimiser step; return its mean loss, penalty included.
 
@@ -144,15 +168,22 @@ class Trainer:
         them in one batch (but for batch normalisation, which sees one at a time). The penalty counts once.
         """
         terms = [self._loss.n_terms(batch) for batch in batches]
+        penalty: Tensor | None = None
         total = 0.0
         for number, batch in enumerate(batches):
-            with self._compute.autocast():
-                value = self._loss(self._model, batch) * (terms[number] / sum(terms))
-                penalty = self._method.penalty() if number == 0 else None
-            if penalty is not None:
-                value = value + penalty
-            self._scaler.scale(value).backward()
-            total += float(value.detach())
+            parts = self._loss.parts(self._model, batch, self.micro_batch)
+            for place in count():
+                with self._compute.autocast():
+                    value = next(parts, None)
+                    if value is None:
+                        break
+                    value = value * (terms[number] / sum(terms))
+                    is_first = number == place == 0
+                    penalty = self._method.penalty() if is_first else None
+                if penalty is not None:
+                    value = value + penalty
+                self._scaler.scale(value).backward()
+                total += float(value.detach())
         return total
 
     def _batches(self, first: int, last: int) -> Iterator[list[Tensor]]:
