@@ -64,6 +64,10 @@ WORDS = {
         ["model=null"],
         "model is null, but every run needs one. Available: language, llava",
     ),
+    "too few steps": (
+        ["method=adalora", "train.epochs=1", "train.batch_size=999", "data.shots=1"],
+        "Training has 1 optimiser step, but method 'adalora' needs at least 2. Fix: train.epochs=2",
+    ),
     "method null": (["method=null"], "Available: adalora"),
     "data null": (["data=null"], "Available: aircraft, choices"),
     "train null": (["train=null"], "train is null"),
