@@ -266,6 +266,14 @@ def test_words(refused, case):
     assert said in refused(*words)
 
 
+def test_data_for_which_memory_does_not_suffice(refused, monkeypatch):
+    def load(*_):
+        raise MemoryError("Unable to allocate 24.0 GiB")
+
+    monkeypatch.setattr("ablate.runner.prepare.load_data", load)
+    assert "The data do not fit into memory (Unable to allocate 24.0 GiB). Fix: fewer" in refused()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_one_plain_folder_name(refused, name):
     assert "allowed: a plain folder name" in refused(f"name={name}")
