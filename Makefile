@@ -49,9 +49,10 @@ $(CLUSTERS_READY): $(READY)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[ray,slurm]'
 	touch $(CLUSTERS_READY)
 
-# Debian and Ubuntu have Slurm: apt-get install slurm-wlm munge.
+# Debian and Ubuntu have Slurm: apt-get install slurm-wlm munge. Slurm's tests wait for its clock most of the time, so
+# Ray's are run beside them.
 clusters: $(CLUSTERS_READY)  ## run the tests that need Slurm's daemons or Ray
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m cluster
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m cluster --numprocesses=2 --dist=loadfile
 
 lint: $(READY)  ## check style, docstrings and formatting
 	$(BIN)/ruff check .

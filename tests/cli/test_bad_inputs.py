@@ -64,6 +64,10 @@ WORDS = {
         ["model=null"],
         "model is null, but every run needs one. Available: language, llava",
     ),
+    "too few steps": (
+        ["method=adalora", "train.epochs=1", "train.batch_size=999", "data.shots=1"],
+        "Training has 1 optimiser step, but method 'adalora' needs at least 2. Fix: train.epochs=2",
+    ),
     "method null": (["method=null"], "Available: adalora"),
     "data null": (["data=null"], "Available: aircraft, choices"),
     "train null": (["train=null"], "train is null"),
@@ -260,6 +264,14 @@ def refused(capsys, monkeypatch, tmp_path):
 def test_words(refused, case):
     words, said = WORDS[case]
     assert said in refused(*words)
+
+
+def test_data_for_which_memory_does_not_suffice(refused, monkeypatch):
+    def load(*_):
+        raise MemoryError("Unable to allocate 24.0 GiB")
+
+    monkeypatch.setattr("ablate.runner.prepare.load_data", load)
+    assert "The data do not fit into memory (Unable to allocate 24.0 GiB). Fix: fewer" in refused()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -144,8 +144,8 @@ def test_no_gpu_is_lent_twice_and_a_run_whose_worker_was_killed_is_made_again(
         for (_, finished), (started, _) in itertools.pairwise(times):
             assert finished <= started
 
-    # The next call makes the one that is missing; without an address it starts Ray by itself.
-    again = start(arguments, *SWEEP, "cluster=box", "cluster.gpus=0")
+    # The next call makes the one that is missing.
+    again = start(arguments, *SWEEP, *cluster, "device=cpu")
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 0, output
     assert "5 already done, 1 to run" in output

@@ -45,7 +45,7 @@ def jobs_in(state):
 
 
 def test_what_became_of_each_job_is_in_its_row_and_the_next_call_makes_only_what_is_missing(
-    arguments, tmp_path, folders_of
+    arguments, tmp_path, folders_of, ablate_run, capsys
 ):
     folders = folders_of(instead(arguments, SWEEP))
     # Rank 3 fails at the end of the run: a file is where its model is to go.
@@ -61,7 +61,9 @@ def test_what_became_of_each_job_is_in_its_row_and_the_next_call_makes_only_what
     slurm_says("scancel", f"{array}_4")
     wait_for(lambda: process_of(folders[4]), process)
     slurm_says("scancel", f"{array}_2")
+    # Meanwhile rank 2 has a minute to wait for.
     check_that_stopping_a_call_cancels_its_jobs(arguments, tmp_path)
+    check_that_what_slurm_does_not_take_is_one_line(arguments, tmp_path)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 1, output
     assert "Traceback" not in output
@@ -83,17 +85,21 @@ def test_what_became_of_each_job_is_in_its_row_and_the_next_call_makes_only_what
     for rank in (2, 3, 4, 6):
         assert errors[rank].split(":")[0] in folders[rank].log_path.read_text()
         assert errors[rank] in output
-    done = (folders[5].path / "result.json").stat().st_mtime_ns
+    done = table["started_at"][5]
 
     folders[3].model_path.unlink()
+    few = instead(SWEEP, ["ablation.values=[2,3,5]"])
     again = start(
-        arguments, *SWEEP, "hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1"
+        arguments, *few, "hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1"
     )
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 0, output
-    assert "1 already done, 4 to run" in output
-    assert (folders[5].path / "result.json").stat().st_mtime_ns == done
+    assert "1 already done, 2 to run" in output
+    # Begun on Slurm, finished here.
+    assert ablate_run(*SWEEP)[0] == 0
+    assert "3 already done, 2 to run" in capsys.readouterr().out
     after = pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv")
+    assert after.set_index("value")["started_at"][5] == done
     assert list(after["run_id"]) == [folders[rank].run_id for rank in (2, 3, 4, 5, 6)]
     assert set(after["status"]) == {"ok"}
     assert after["error"].isna().all()
@@ -117,11 +123,11 @@ def check_that_stopping_a_call_cancels_its_jobs(arguments, tmp_path):
     assert set(rows["status"]) == {"interrupted"}
 
 
-def test_what_slurm_does_not_take_is_one_line(arguments, tmp_path):
-    process = start(arguments, *SWEEP, *SLURM, "cluster.partition=nope")
+def check_that_what_slurm_does_not_take_is_one_line(arguments, tmp_path):
+    process = start(arguments, *SWEEP, *SLURM, "cluster.partition=nope", "name=refused")
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 2, output
     assert "invalid partition specified: nope" in output
     assert "Its partitions: debug." in output
     assert "Traceback" not in output
-    assert not list(tmp_path.glob("outputs/rank/runs/*"))
+    assert not list(tmp_path.glob("outputs/refused/runs/*"))

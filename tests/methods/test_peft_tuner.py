@@ -185,6 +185,10 @@ WRONG = {
     "list": (tuner("VERA", d_initial=(1.0,)), r"d_initial is \[1\.0\]"),
     "rank as option": (tuner("VERA", r=4), r"options\.r is given.*Fix: method\.rank=\.\.\."),
     "biases": (tuner("VERA", bias="all"), r"options\.bias is given.*Fix: leave bias out\."),
+    "start from data": (
+        tuner("LORA", init_lora_weights="eva"),
+        r"init_lora_weights is 'eva'.*a pass over data.*Fix: method\.options\.init_lora_weights=true",
+    ),
     "code": (tuner("LORA", megatron_core="os"), r"options\.megatron_core is given"),
     "peft's rule": (tuner("OFT", rank=4, oft_block_size=4), r"peft refuses method 'tuner' \(OFT\)"),
 }

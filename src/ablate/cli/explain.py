@@ -52,6 +52,11 @@ def explain(error: Exception, arguments: list[str]) -> str:
             "The configuration refers to itself, through a defaults list or ${...}, or is nested too "
             "deeply. Fix: remove the cycle."
         )
+    if isinstance(error, MemoryError):
+        return (
+            f"The data do not fit into memory ({error or 'out of memory'}). Fix: fewer items, such as "
+            "data.test_items=256, or more memory."
+        )
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'a file'}: {error.strerror}. Fix: free some space, or output_dir=ELSEWHERE."
     if isinstance(error, OverrideParseException):

@@ -23,7 +23,8 @@ from ablate.config.errors import ConfigError, one_line
 from ablate.config.folder import config_folder
 from ablate.config.user_files import guard_config_files
 
-_USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+# A MemoryError that arrives here is of the data, before any run has begun.
+_USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError, MemoryError)
 # Where Hydra reads the command line and the configuration: whatever is raised there is a usage error.
 _READING = (
     "hydra._internal.callbacks",

@@ -123,11 +123,13 @@ class Evaluator:
         """Evaluate with half as many items in a pass from here on; all answers to a task are of one size."""
         size = min(self.config.batch_size, task.n)
         if size == 1:
+            compute = self._cache.compute
+            narrower = ["precision=bf16"] if compute.is_wide_on_gpu else []
             raise does_not_fit(
                 f"one item of task '{task.name}'",
                 said,
-                self._cache.compute.device,
-                ["precision=bf16", "a smaller or quantised model", "an encoder of smaller images"],
+                compute.device,
+                [*narrower, "a smaller or quantised model", "an encoder of smaller images"],
             )
         log.warning("out of memory with %d items in a pass: %d now (%s)", size, size // 2, said)
         self.config = replace(self.config, batch_size=size // 2)

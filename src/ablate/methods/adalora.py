@@ -31,18 +31,21 @@ class Adalora(TargetedPeftMethod):
         super().__init__(config)
         self._config = config
 
+    def check_steps(self, total_steps: int, key: str = "method") -> None:
+        """Check that there are steps enough to measure a sensitivity and then act on it."""
+        if total_steps < 2:
+            raise ConfigError(
+                f"Training has {total_steps} optimiser step, but {key} 'adalora' needs at least 2. Fix: train.epochs=2."
+            )
+
     def adapter_config(self, vlm: VisionLanguageModel, session: Session) -> AdaLoraConfig:
         """Describe the triplets; A and B are drawn from torch's generator at the session's seed.
 
         Raises:
-            ConfigError: If there are too few steps to measure a sensitivity and then act on it.
+            ConfigError: If there are too few steps.
         """
         config, total_steps = self._config, session.total_steps
-        if total_steps < 2:
-            raise ConfigError(
-                f"Training has {total_steps} optimiser step, but method 'adalora' needs at least 2. "
-                "Fix: train.epochs=2."
-            )
+        self.check_steps(total_steps)
         torch.manual_seed(session.seed)
         initial_rank = math.ceil(config.initial_rank_factor * config.rank)
         return AdaLoraConfig(

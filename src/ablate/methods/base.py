@@ -94,6 +94,18 @@ class Method(ABC):
         """
         del setting
 
+    def check_steps(self, total_steps: int, key: str = "method") -> None:
+        """Check that a training is long enough for the method.
+
+        Args:
+            total_steps: Optimiser steps of a stage.
+            key: The configuration key that the method is given in, for the error's text.
+
+        Raises:
+            ConfigError: If it is not.
+        """
+        del total_steps, key
+
     def importance_parameters(self, vlm: VisionLanguageModel) -> dict[str, nn.Parameter]:
         """Name the weights whose mean gradient `attach` wants; none by default."""
         del vlm

@@ -47,6 +47,8 @@ _NOT_OPTIONS = frozenset(
         "use_asa",
     }
 )
+# Where peft starts LoRA from what layers see, in passes over data that the runner does not make.
+_STARTS_FROM_DATA = ("eva", "corda")
 # Wide enough for the block sizes and vector lengths that peft's methods have by default.
 _PROBE_WIDTH = 256
 # What peft requires and has no default for.
@@ -111,7 +113,8 @@ def check_options(config_type: type[PeftConfig], options: Mapping[str, Any], key
     """Check options against the fields of peft's configuration class and their types.
 
     Raises:
-        ConfigError: If there is no such option, if the runner sets it, or if its value is of another type.
+        ConfigError: If there is no such option, if the runner sets it, or if its value is of another type or needs
+            what the runner does not do.
     """
     allowed = [
         field.name for field in dataclasses.fields(config_type) if field.name not in _NOT_OPTIONS
@@ -126,6 +129,12 @@ def check_options(config_type: type[PeftConfig], options: Mapping[str, Any], key
             )
         if name not in allowed:
             raise unknown(f"option in {key}.options", name, allowed)
+        if name == "init_lora_weights" and value in _STARTS_FROM_DATA:
+            raise ConfigError(
+                f"{key}.options.{name} is '{value}', which starts from what the layers see in a pass over data that "
+                "the runner does not make; allowed: starts without data, such as true, gaussian, pissa, olora. "
+                f"Fix: {key}.options.{name}=true."
+            )
         adapter: TypeAdapter[Any] = TypeAdapter(
             hints[name], config=ConfigDict(arbitrary_types_allowed=True)
         )

@@ -29,6 +29,11 @@ class Compute:
         return self.precision == "fp16"
 
     @property
+    def is_wide_on_gpu(self) -> bool:
+        """Whether a GPU holds float32, where half of it would do."""
+        return self.precision == "fp32" and self.device.type == "cuda"
+
+    @property
     def frozen_dtype(self) -> torch.dtype:
         """Type that the frozen weights are loaded in."""
         return _DTYPES.get(self.precision, torch.float32)

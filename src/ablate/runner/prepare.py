@@ -20,7 +20,7 @@ from ablate.models.compute import choose_compute
 from ablate.models.conversation import named, resolved
 from ablate.models.options import check_options
 from ablate.models.remembered import recall
-from ablate.recipes.build import TrainingData
+from ablate.recipes.build import TrainingData, check_steps
 from ablate.recipes.checks import (
     check_fit,
     check_frozen,
@@ -98,6 +98,7 @@ def prepare(config: RunConfig, overrides: Sequence[str], made_here: bool = True)
     check_fit(config)
     suite = tuple(_once(load_suite, config.tasks).values()) if config.tasks else ()
     data = data_of(config)
+    check_steps(config, data.training)
     prints = fingerprints(config, data.fingerprints, suite)
     folder = RunFolder(Path(config.output_dir) / config.name, run_id(config, prints))
     tasks = (*data.tasks, *suite)

@@ -16,6 +16,7 @@ _WORDS = (
     "can't start new thread",
     "unable to allocate",
     "out of memory",
+    "status_alloc_failed",  # cuBLAS and cuDNN
 )
 _ASKED = re.compile(r"tried to allocate ([\d.]+) (bytes|[KMG]iB)", re.IGNORECASE)
 _MEMINFO = Path("/proc/meminfo")

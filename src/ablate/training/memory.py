@@ -1,6 +1,7 @@
 """What a stage does about memory: fewer examples in a pass, activations computed twice, or words that help."""
 
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -68,7 +69,10 @@ def recomputing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
+    with warnings.catch_warnings():
+        # transformers 5 has another name for it from some version on, and warns of this one.
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing_enable.*deprecated")
+        vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
     try:
         yield
     finally:
@@ -77,7 +81,7 @@ def recomputing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
 
 def _remedies(config: TrainConfig, compute: Compute) -> list[str]:
     found = [] if config.gradient_checkpointing else ["train.gradient_checkpointing=true"]
-    if compute.precision == "fp32" and compute.device.type == "cuda":
+    if compute.is_wide_on_gpu:
         found.append("precision=bf16")
     return [
         *found,

@@ -113,6 +113,18 @@ def test_choices_are_those_of_the_model_in_memory(tiny_random_vlm, folder):
     assert predictions(moved) != predictions(outcome)
 
 
+def test_a_task_whose_functions_do_not_import_is_refused(folder):
+    """As lm-eval 0.4.13's CoQA: it imports transformers.data.metrics, which transformers 5 no longer has."""
+    with (folder / "choices.yaml").open("a") as file:
+        file.write("process_results: !function broken.results\n")
+    (folder / "broken.py").write_text("import transformers.no_longer\n")
+    with pytest.raises(ConfigError) as caught:
+        load_task("own", own_task(folder, allow_task_code=True))
+    assert "'own_choices' cannot be loaded with the packages installed here" in str(caught.value)
+    assert "No module named 'transformers.no_longer'" in str(caught.value)
+    assert "~task@tasks.tasks.own, and out of tasks.stable.text" in str(caught.value)
+
+
 def test_generated_answers(tiny_random_vlm, folder):
     task = load_task("own", own_task(folder, "own_answers", metric="exact_match", chance=0.0))
     outcome = outcome_of(task, tiny_random_vlm)

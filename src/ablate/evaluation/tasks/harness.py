@@ -161,15 +161,19 @@ def _runs_code(name: str, config: LmEvalTask, manager: "TaskManager") -> bool:
 
 
 def _load(name: str, config: LmEvalTask, manager: "TaskManager") -> "ConfigurableTask":
-    """Load a task's data, and set its number of solved examples."""
+    """Load a task's functions and data, and set its number of solved examples."""
     try:
         (task,) = manager.load([config.task])["tasks"].values()
+    except ImportError as error:
+        raise ConfigError(
+            f"lm-eval task '{config.task}' cannot be loaded with the packages installed here "
+            f"({type(error).__name__}: {printable(str(error))}). Fix: {_without(name, config)}."
+        ) from error
     except (DatasetsError, OSError, RuntimeError, ValueError, KeyError) as error:
         reason = next(iter(str(error).strip().splitlines()), "").rstrip(".")
         raise ConfigError(
             f"The data of lm-eval task '{config.task}' cannot be loaded "
-            f"({type(error).__name__}: {reason}). Fix: make them available, or leave task "
-            f"'{name}' out of the suite with ~task@tasks.tasks.{name}."
+            f"({type(error).__name__}: {reason}). Fix: make them available, or {_without(name, config)}."
         ) from error
     if config.metric not in task.aggregation():
         raise unknown(f"metric of lm-eval task '{config.task}'", config.metric, task.aggregation())
@@ -179,6 +183,14 @@ def _load(name: str, config: LmEvalTask, manager: "TaskManager") -> "Configurabl
     if task.config.num_fewshot != 0:
         task.set_config(key="num_fewshot", value=config.shots)
     return task
+
+
+def _without(name: str, config: LmEvalTask) -> str:
+    """Say how to leave a task out of its suite."""
+    return (
+        f"leave task '{name}' out of the suite with ~task@tasks.tasks.{name}, and out of tasks.stable.{config.kind} "
+        "if it is named there"
+    )
 
 
 def _manager_with(name: str, config: LmEvalTask) -> "TaskManager":
