@@ -83,15 +83,20 @@ def read_table(owner: Owner, place: Place) -> Dataset:
     Raises:
         ConfigError: If it cannot be read.
     """
-    failures: list[Exception] = []
+    failures: dict[str, Exception] = {}
     for candidate in candidates(place):
         try:
             return _read(owner, candidate)
         except ConfigError:
             raise
         except UNREADABLE as error:
-            failures.append(error)
-    raise unreadable(owner, place.path, failures[0]) from failures[0]
+            failures[candidate.path] = error
+    raise unreadable(owner, failures) from failures[place.path]
+
+
+def is_hub_id(path: str) -> bool:
+    """Tell whether a path can be the id of a data set of the hub."""
+    return _HUB_ID.fullmatch(path) is not None
 
 
 def candidates(place: Place) -> Iterator[Place]:
@@ -102,16 +107,18 @@ def candidates(place: Place) -> Iterator[Place]:
     yield place
     name = place.path.rpartition("/")[2]
     for mirror in place.mirrors:
-        if _HUB_ID.fullmatch(place.path) and mirror.rpartition("/")[2] == name:
+        if is_hub_id(place.path) and mirror.rpartition("/")[2] == name:
             yield replace(place, path=mirror, revision=None)
 
 
-def unreadable(owner: Owner, path: str, error: Exception) -> ConfigError:
-    """Say in one line that a table cannot be read."""
+def unreadable(owner: Owner, failures: Mapping[str, Exception]) -> ConfigError:
+    """Say in one line that a table cannot be read: why not from the first place, and which others were tried."""
+    (path, error), *others = failures.items()
+    mirrors = "".join(f", nor from '{printable(mirror)}'" for mirror, _ in others)
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
     return ConfigError(
         f"The data of {owner.name} cannot be read from '{printable(path)}' "
-        f"({type(error).__name__}: {printable(reason)}). Fix: {owner.key}.path=<a hub id, or a local"
+        f"({type(error).__name__}: {printable(reason)}){mirrors}. Fix: {owner.key}.path=<a hub id, or a local"
         f" folder or file>."
     )
 
