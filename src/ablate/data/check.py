@@ -12,7 +12,7 @@ from ablate.config.schema.data import QuestionData, TableData
 from ablate.config.schema.tables import Part
 from ablate.data.sources.hub import class_columns
 from ablate.data.sources.labels import name_classes
-from ablate.data.sources.parts import owner_of, place_of, read_part
+from ablate.data.sources.parts import check_two_tables, owner_of, place_of, read_part
 from ablate.data.tables.questions import needed_columns, read_question
 from ablate.data.tables.read import Place, is_hub_id
 from ablate.data.tables.rows import Rows
@@ -78,6 +78,8 @@ def check_data(config: TableData, key: str, first: int) -> Findings:
         else:
             # Where there is no network, every try takes half a minute.
             found.say(None, f"{name}: not looked at")
+    with found.looking():
+        check_two_tables(config, key)
     return found
 
 

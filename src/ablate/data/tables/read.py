@@ -4,7 +4,7 @@ import contextlib
 import errno
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,10 @@ from ablate.config.text import printable
 
 _ROWS_AT_A_TIME = 100
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-_SAVED = ("state.json", "dataset_dict.json")
+# How `datasets` begins to say that there is no such split; it ends with a list of those that there are.
+_NO_SPLIT = re.compile("Unknown split|Bad split")
+# What `save_to_disk` writes beside one table, and beside several.
+_TABLE, _TABLES = "state.json", "dataset_dict.json"
 # What `datasets` raises for data that are missing, unreachable, damaged or of another form.
 UNREADABLE = (DatasetsError, OSError, ValueError, pa.ArrowException)
 
@@ -43,10 +46,12 @@ class Owner:
     Attributes:
         name: Such as `task 'vsr'` or `data set 'gtsrb'`.
         key: Where its place is configured, such as `tasks.tasks.vsr.data` or `data`.
+        splits: How another split is chosen, or none; the default is that of a task.
     """
 
     name: str
     key: str
+    splits: str = "{key}.split=<one of them>"
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,12 @@ class Place:
         """Whether it is a folder or file of this machine."""
         return Path(self.path).expanduser().exists()
 
+    @property
+    def is_one_table(self) -> bool:
+        """Whether it is one file, or one saved table, which has no splits."""
+        path = Path(self.path).expanduser()
+        return path.is_file() or ((path / _TABLE).is_file() and not (path / _TABLES).is_file())
+
 
 def read_table(owner: Owner, place: Place) -> Dataset:
     """Read a table; it stays on disk, memory-mapped, unless it is JSON.
@@ -90,8 +101,17 @@ def read_table(owner: Owner, place: Place) -> Dataset:
         except ConfigError:
             raise
         except UNREADABLE as error:
+            if _NO_SPLIT.match(str(error)):
+                known = re.findall(r"'([^']*)'", str(error))
+                raise no_split(owner, place.split, known) from error
             failures[candidate.path] = error
     raise unreadable(owner, failures) from failures[place.path]
+
+
+def no_split(owner: Owner, split: str, known: Iterable[str]) -> ConfigError:
+    """Say that a data set does not have a split, and which it has."""
+    found = unknown(f"split in {owner.name}", split, known)
+    return ConfigError(f"{found} Fix: {owner.splits.format(key=owner.key)}.")
 
 
 def is_hub_id(path: str) -> bool:
@@ -143,12 +163,12 @@ def _local(owner: Owner, path: Path, place: Place) -> Dataset:
         return _first(Dataset.from_list(_json_rows(path)), place)
     if path.suffix == ".parquet":
         return _load(replace(place, split="train"), "parquet", data_files=str(path))
-    if any((path / name).is_file() for name in _SAVED):
+    if any((path / name).is_file() for name in (_TABLE, _TABLES)):
         saved = load_from_disk(str(path))
         if not isinstance(saved, DatasetDict):
             return _first(saved, place)
         if place.split not in saved:
-            raise unknown(f"split in {owner.name}", place.split, saved)
+            raise no_split(owner, place.split, saved)
         return _first(saved[place.split], place)
     return _load(place, str(path), place.subset)
 
