@@ -41,7 +41,7 @@ def test_what_does_not_fit_is_said_for_every_part(hub, capsys):
     code, out, _ = check(capsys, "check", "hub", f"data.path={hub}", *words)
     assert code == 2
     wrong = [line for line in out.splitlines() if line.startswith("NO")]
-    assert len(wrong) == 2
+    assert [line.split()[1] for line in wrong] == ["train:", "test:"]
     assert "has 2 classes, but data.class_names has 3 names" in wrong[0]
     assert "tset" in wrong[1]
     assert out.splitlines()[-1] == "hub does not fit"
@@ -54,6 +54,12 @@ def test_a_set_of_the_hub_is_said_to_be_pinned_or_not(capsys, monkeypatch):
     code, out, _ = check(capsys, "check", "hub", "data.path=no/such-set")
     assert code == 2
     assert "'no/such-set' is not pinned" in out
+    # What could not be read may fit; it is asked for once.
+    assert out.splitlines()[-3:] == [
+        "note  development: 10% of the training part is held out",
+        "note  test: not looked at",
+        "hub could not be reached",
+    ]
     _, out, _ = check(capsys, "check", "hub", "data.path=no/such-set", "data.revision=abc")
     assert "is pinned to revision abc" in out
 

@@ -11,6 +11,7 @@ from tests.data.hub_sets import cell, labelled, picture, write_hub, write_saved
 
 from ablate.config.errors import ConfigError
 from ablate.config.reading import read_run_config
+from ablate.data.tables.read import no_bars
 from ablate.plans.base import compose_words
 from ablate.recipes.data import load_data
 
@@ -112,7 +113,11 @@ def test_a_set_without_a_test_part_is_divided_and_copies_stay_together(tmp_path)
             row["id"] in side for side in sides
         )
     file = next((tmp_path / "hub" / "data").iterdir())
-    assert "is one file, which has no parts" in refused(file)
+    with no_bars():
+        datasets.Dataset.from_parquet(str(file)).save_to_disk(tmp_path / "saved")
+    for place in (file, tmp_path / "saved"):
+        assert "is one table, which has no parts" in refused(place)
+    assert "Available: train. Fix: data.parts=<parts that are there>, null" in refused(path)
     assert load(file, "data.parts.test=null").class_names == tuple(NAMES)
 
 

@@ -59,7 +59,8 @@ def data(arguments: list[str]) -> int:
         return 2
     for fits, text in found.lines:
         print(f"{_MARKS[fits]:<5} {one_line(text)}")
-    print(f"{given.name} {'fits' if found.fits else 'does not fit'}")
+    said = "fits" if found.fits else "does not fit" if found.is_read else "could not be reached"
+    print(f"{given.name} {said}")
     return 0 if found.fits else 2
 
 

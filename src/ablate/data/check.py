@@ -12,9 +12,9 @@ from ablate.config.schema.data import QuestionData, TableData
 from ablate.config.schema.tables import Part
 from ablate.data.sources.hub import class_columns
 from ablate.data.sources.labels import name_classes
-from ablate.data.sources.parts import owner_of, place_of, read_part
+from ablate.data.sources.parts import check_two_tables, owner_of, place_of, read_part
 from ablate.data.tables.questions import needed_columns, read_question
-from ablate.data.tables.read import Place
+from ablate.data.tables.read import Place, is_hub_id
 from ablate.data.tables.rows import Rows
 
 _SHOWN = 3
@@ -26,9 +26,11 @@ class Findings:
 
     Attributes:
         lines: Whether it fits (None for what is only said), and what it is.
+        is_read: Whether all that is elsewhere could be reached; what was not may fit.
     """
 
     lines: list[tuple[bool | None, str]] = field(default_factory=list)
+    is_read: bool = True
 
     @property
     def fits(self) -> bool:
@@ -40,12 +42,14 @@ class Findings:
         self.lines.append((fits, text))
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Turn what is refused into a finding."""
+    def looking(self, at: str | None = None) -> Iterator[None]:
+        """Turn what is refused into a finding, about a part."""
         try:
             yield
         except ConfigError as error:
-            self.say(False, str(error))
+            self.say(False, f"{at}: {error}" if at else str(error))
+            if isinstance(error.__cause__, ConnectionError):
+                self.is_read = False
 
 
 def check_data(config: TableData, key: str, first: int) -> Findings:
@@ -66,11 +70,16 @@ def check_data(config: TableData, key: str, first: int) -> Findings:
     for place in {place.path: place for place in places}.values():
         say_pin(found, place)
     for name, part in parts.items():
-        with found.looking():
-            if part is None:
-                _say_held_out(found, config, name)
-            else:
+        if part is None:
+            _say_held_out(found, config, name)
+        elif found.is_read or place_of(config, part).is_local:
+            with found.looking(name):
                 _check_part(found, config, key, name, part, first)
+        else:
+            # Where there is no network, every try takes half a minute.
+            found.say(None, f"{name}: not looked at")
+    with found.looking():
+        check_two_tables(config, key)
     return found
 
 
@@ -78,6 +87,8 @@ def say_pin(found: Findings, place: Place) -> None:
     """Say whether data of the hub stay the same."""
     if place.is_local:
         found.say(None, f"'{place.path}' is on this machine")
+    elif not is_hub_id(place.path):
+        found.say(None, f"'{place.path}' is not on this machine, and no id of the hub")
     elif place.revision is None:
         found.say(
             None, f"'{place.path}' is not pinned: revision is null, so the hub's latest is read"
@@ -99,9 +110,9 @@ def _check_part(
     columns = class_columns(config) if isinstance(config, HubData) else needed_columns(config)
     rows = read_part(config, key, part, columns, config.columns.image, first)
     found.say(True, f"{name}: split '{part.split}', columns {', '.join(rows.features)}")
-    with found.looking():
+    with found.looking(name):
         _check_images(found, rows, name)
-    with found.looking():
+    with found.looking(name):
         if isinstance(config, HubData):
             _check_classes(found, config, key, rows, name)
         else:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
 
 from ablate.config.schema import EvalConfig
+from ablate.data.contents import Contents
 from ablate.evaluation.metrics.accuracy import Accuracy
 from ablate.evaluation.metrics.open_answers import mean_score
 from ablate.evaluation.progress import Progress
@@ -75,12 +76,12 @@ class Task(ABC):
         """
         raise NotImplementedError(f"a {type(self).__name__} gives no sample of its {self.n} items")
 
-    def contents(self) -> Iterator[bytes]:
-        """Yield what every item is known by (`ablate.data.contents`), in their order; nothing for items that have none.
+    def contents(self) -> Contents | None:
+        """Return what its items are known by, in their order; None for items that no run is trained on.
 
-        A run whose training items have one of these is refused.
+        A run whose training items are among them is refused.
         """
-        return iter(())
+        return None
 
     def merged(self, items: Sequence[ItemResult]) -> Sequence[ItemResult]:
         """Return the items that are scored, from those that were answered: the same, unless several make one."""

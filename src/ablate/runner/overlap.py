@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from ablate.config.errors import ConfigError
 from ablate.config.schema import FewShotData
 from ablate.config.text import printable
-from ablate.data.contents import part_contents
+from ablate.data.contents import Contents, part_contents, shared
 from ablate.data.types import ImageClassification
 from ablate.evaluation.task import Task
 from ablate.recipes.few_shot import session_rows
 
-# By task: the hash of every item's content, and its place; tasks live as long as the process.
-_known: dict[str, dict[bytes, int]] = {}
+# By task: its items; tasks live as long as the process.
+_known: dict[str, Contents | None] = {}
 
 
 def check_apart(
@@ -19,7 +19,7 @@ def check_apart(
 ) -> None:
     """Check that no training item is an evaluated one: the same picture, about which the same is asked.
 
-    Every image that is evaluated is decoded once in a process, and the training images of every run.
+    Of what is evaluated, images about which the same is asked are decoded once in a process.
 
     Args:
         target: What is trained on.
@@ -31,23 +31,23 @@ def check_apart(
         ConfigError: If one is; it names both.
     """
     rows = [row for session in session_rows(target, config, seed) for row in session]
-    trained = dict(zip(part_contents(target, rows, is_test=False), rows, strict=True))
+    trained = part_contents(target, rows, is_test=False)
     for task in tasks:
         evaluated = _contents(task)
-        shared = [content for content in trained if content in evaluated]
-        if shared:
-            own, other = target.train.ids[trained[shared[0]]], evaluated[shared[0]]
+        found = [] if evaluated is None else shared(trained, evaluated)
+        if found:
+            own, other = found[0]
             raise ConfigError(
-                f"{len(shared)} of the {len(trained)} items that '{config.name}' is trained on with seed {seed} are"
-                f" items of {task.kind} '{task.name}', such as '{printable(own)}' and its number {other + 1}: the run"
-                f" would be tested on what it was trained on. Fix: {_fix(task)}."
+                f"{len(found)} of the {len(rows)} items that '{config.name}' is trained on with seed {seed} are"
+                f" items of {task.kind} '{task.name}', such as '{printable(target.train.ids[rows[own]])}' and its"
+                f" number {other + 1}: the run would be tested on what it was trained on. Fix: {_fix(task)}."
             )
 
 
-def _contents(task: Task) -> dict[bytes, int]:
+def _contents(task: Task) -> Contents | None:
     key = f"{task.kind}/{task.name}/{task.fingerprint}"
     if key not in _known:
-        _known[key] = {content: place for place, content in enumerate(task.contents())}
+        _known[key] = task.contents()
     return _known[key]
 
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,8 @@ class Tables:
 
 def owner_of(config: TableData, key: str) -> Owner:
     """Say whose tables they are, for messages."""
-    return Owner(f"data set '{config.name}'", key)
+    splits = "{key}.parts=<parts that are there>, null for one that is to be held out of the training part"
+    return Owner(f"data set '{config.name}'", key, splits)
 
 
 def place_of(config: TableData, part: Part) -> Place:
@@ -116,17 +116,25 @@ def read_parts(config: TableData, key: str, columns: Sequence[str], image: str) 
     table = read_part(config, key, train, columns, image)
     if evaluated is None:
         return Tables(table, None)
-    place = place_of(config, evaluated)
-    if place == replace(place_of(config, train), split=place.split) and _has_one_part(place):
-        raise ConfigError(
-            f"{key}.path='{printable(place.path)}' is one file, which has no parts: it would be trained and evaluated"
-            f" on. Fix: {key}.parts.{config.draw}=null, which holds a share of it out, or a path for each part."
-        )
+    check_two_tables(config, key)
     return Tables(table, read_part(config, key, evaluated, columns, image))
 
 
-def _has_one_part(place: Place) -> bool:
-    return Path(place.path).expanduser().is_file()
+def check_two_tables(config: TableData, key: str) -> None:
+    """Check that the part that is evaluated is not the table that is trained on.
+
+    Raises:
+        ConfigError: If it is.
+    """
+    evaluated = evaluated_part(config, key)
+    if evaluated is None:
+        return
+    place, train = place_of(config, evaluated), place_of(config, config.parts.train)
+    if place == replace(train, split=place.split) and place.is_one_table:
+        raise ConfigError(
+            f"{key}.path='{printable(place.path)}' is one table, which has no parts: it would be trained and evaluated"
+            f" on. Fix: {key}.parts.{config.draw}=null, which holds a share of it out, or a path for each part."
+        )
 
 
 def divide(

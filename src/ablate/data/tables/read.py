@@ -4,7 +4,7 @@ import contextlib
 import errno
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,10 @@ from ablate.config.text import printable
 
 _ROWS_AT_A_TIME = 100
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-_SAVED = ("state.json", "dataset_dict.json")
+# How `datasets` begins to say that there is no such split; it ends with a list of those that there are.
+_NO_SPLIT = re.compile("Unknown split|Bad split")
+# What `save_to_disk` writes beside one table, and beside several.
+_TABLE, _TABLES = "state.json", "dataset_dict.json"
 # What `datasets` raises for data that are missing, unreachable, damaged or of another form.
 UNREADABLE = (DatasetsError, OSError, ValueError, pa.ArrowException)
 
@@ -43,10 +46,12 @@ class Owner:
     Attributes:
         name: Such as `task 'vsr'` or `data set 'gtsrb'`.
         key: Where its place is configured, such as `tasks.tasks.vsr.data` or `data`.
+        splits: How another split is chosen, or none; the default is that of a task.
     """
 
     name: str
     key: str
+    splits: str = "{key}.split=<one of them>"
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,12 @@ class Place:
         """Whether it is a folder or file of this machine."""
         return Path(self.path).expanduser().exists()
 
+    @property
+    def is_one_table(self) -> bool:
+        """Whether it is one file, or one saved table, which has no splits."""
+        path = Path(self.path).expanduser()
+        return path.is_file() or ((path / _TABLE).is_file() and not (path / _TABLES).is_file())
+
 
 def read_table(owner: Owner, place: Place) -> Dataset:
     """Read a table; it stays on disk, memory-mapped, unless it is JSON.
@@ -83,15 +94,29 @@ def read_table(owner: Owner, place: Place) -> Dataset:
     Raises:
         ConfigError: If it cannot be read.
     """
-    failures: list[Exception] = []
+    failures: dict[str, Exception] = {}
     for candidate in candidates(place):
         try:
             return _read(owner, candidate)
         except ConfigError:
             raise
         except UNREADABLE as error:
-            failures.append(error)
-    raise unreadable(owner, place.path, failures[0]) from failures[0]
+            if _NO_SPLIT.match(str(error)):
+                known = re.findall(r"'([^']*)'", str(error))
+                raise no_split(owner, place.split, known) from error
+            failures[candidate.path] = error
+    raise unreadable(owner, failures) from failures[place.path]
+
+
+def no_split(owner: Owner, split: str, known: Iterable[str]) -> ConfigError:
+    """Say that a data set does not have a split, and which it has."""
+    found = unknown(f"split in {owner.name}", split, known)
+    return ConfigError(f"{found} Fix: {owner.splits.format(key=owner.key)}.")
+
+
+def is_hub_id(path: str) -> bool:
+    """Tell whether a path can be the id of a data set of the hub."""
+    return _HUB_ID.fullmatch(path) is not None
 
 
 def candidates(place: Place) -> Iterator[Place]:
@@ -102,16 +127,18 @@ def candidates(place: Place) -> Iterator[Place]:
     yield place
     name = place.path.rpartition("/")[2]
     for mirror in place.mirrors:
-        if _HUB_ID.fullmatch(place.path) and mirror.rpartition("/")[2] == name:
+        if is_hub_id(place.path) and mirror.rpartition("/")[2] == name:
             yield replace(place, path=mirror, revision=None)
 
 
-def unreadable(owner: Owner, path: str, error: Exception) -> ConfigError:
-    """Say in one line that a table cannot be read."""
+def unreadable(owner: Owner, failures: Mapping[str, Exception]) -> ConfigError:
+    """Say in one line that a table cannot be read: why not from the first place, and which others were tried."""
+    (path, error), *others = failures.items()
+    mirrors = "".join(f", nor from '{printable(mirror)}'" for mirror, _ in others)
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
     return ConfigError(
         f"The data of {owner.name} cannot be read from '{printable(path)}' "
-        f"({type(error).__name__}: {printable(reason)}). Fix: {owner.key}.path=<a hub id, or a local"
+        f"({type(error).__name__}: {printable(reason)}){mirrors}. Fix: {owner.key}.path=<a hub id, or a local"
         f" folder or file>."
     )
 
@@ -136,12 +163,12 @@ def _local(owner: Owner, path: Path, place: Place) -> Dataset:
         return _first(Dataset.from_list(_json_rows(path)), place)
     if path.suffix == ".parquet":
         return _load(replace(place, split="train"), "parquet", data_files=str(path))
-    if any((path / name).is_file() for name in _SAVED):
+    if any((path / name).is_file() for name in (_TABLE, _TABLES)):
         saved = load_from_disk(str(path))
         if not isinstance(saved, DatasetDict):
             return _first(saved, place)
         if place.split not in saved:
-            raise unknown(f"split in {owner.name}", place.split, saved)
+            raise no_split(owner, place.split, saved)
         return _first(saved[place.split], place)
     return _load(place, str(path), place.subset)
 

@@ -2,7 +2,7 @@
 
 import copy
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from statistics import mean
@@ -14,7 +14,7 @@ from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig, FewShotData
 from ablate.config.schema.data import PLACES
 from ablate.data.blank import BLANK
-from ablate.data.contents import part_contents
+from ablate.data.contents import Contents, part_contents
 from ablate.data.few_shot import class_sessions
 from ablate.data.multiple_choice import questions_about
 from ablate.data.types import ImageClassification, ImageQuestions
@@ -105,8 +105,8 @@ class ClassificationTask(Task):
             data.fingerprint, settings, evaluation.n_options, evaluation.seed
         )
 
-    def contents(self) -> Iterator[bytes]:
-        """Yield what every test image is known by."""
+    def contents(self) -> Contents:
+        """Return what the test images are known by."""
         return part_contents(self._data, self._kept, is_test=True)
 
     def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:

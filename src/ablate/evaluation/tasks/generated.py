@@ -12,7 +12,7 @@ from ablate.config.errors import ConfigError
 from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
-from ablate.data.contents import contents
+from ablate.data.contents import Contents, contents
 from ablate.data.tables.rows import check_items, drawn, read_task_rows
 from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import Metric, Task, fingerprint_of
@@ -99,13 +99,12 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         column = self._config.columns.id
         return str(self._rows.cell(column, row) if column else row)
 
-    def contents(self) -> Iterator[bytes]:
-        """Yield what every item is known by."""
+    def contents(self) -> Contents:
+        """Return what the items are known by."""
         items = self._chosen
         return contents(
             lambda places: [self._rows.image(items[place].row) for place in places],
-            range(len(items)),
-            lambda places: [items[place].question for place in places],
+            [item.question for item in items],
         )
 
     def evaluate(self, vlm: VisionLanguageModel, config: EvalConfig, progress: Progress) -> None:

@@ -10,7 +10,7 @@ from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import ChoicesTask
 from ablate.data.blank import BLANK
-from ablate.data.contents import contents
+from ablate.data.contents import Contents, contents
 from ablate.data.tables.questions import needed_columns, read_question
 from ablate.data.tables.rows import check_items, drawn, read_task_rows
 from ablate.data.types import MultipleChoiceItem
@@ -82,15 +82,12 @@ class TableChoices(Task):
             reading=self._config.reading,
         )
 
-    def contents(self) -> Iterator[bytes]:
-        """Yield what every question is known by."""
+    def contents(self) -> Contents:
+        """Return what the questions are known by."""
+        rows, config = self._chosen, self._config
         return contents(
-            lambda rows: [self._rows.image(row) for row in rows],
-            self._chosen,
-            lambda rows: [
-                read_question(self._rows, self._config, row, self._row_name(row)).asked
-                for row in rows
-            ],
+            lambda places: [self._rows.image(rows[place]) for place in places],
+            [read_question(self._rows, config, row, self._row_name(row)).asked for row in rows],
         )
 
     def sample(self, rows: Sequence[int]) -> "TableChoices":
