@@ -18,7 +18,11 @@ from ablate.recipes.restore import restore
 
 FEW = ["data.scenes=96", "train.epochs=1", "tasks.tasks.place.items=40"]
 SMALL_SUITE = [
-    f"tasks.tasks.{name}.items=20" for name in ("shape", "colour", "size", "texture", "count")
+    *(f"tasks.tasks.{name}.items=20" for name in ("shape", "colour", "size", "texture", "count")),
+    *(
+        f"tasks.tasks.words-{name}.items=20"
+        for name in ("recall", "position", "count", "neighbour", "number", "odd")
+    ),
 ]
 VARYING = [
     "trained_at",
@@ -231,7 +235,8 @@ def test_bad_instructions_are_named_by_line(conversations, capsys, tmp_path, dam
     else:
         (folder / "2.png").unlink()
     data = ["data=llava-instruct", f"data.path={file}", f"data.image_folder={folder}"]
-    assert run(["+ablation=encoder", *data, f"output_dir={tmp_path / 'out'}"]) == 2
+    point = ["ablation.values=[tiny-resnet]", "ablation.baseline=tiny-resnet", "seeds=[0]"]
+    assert run(["+ablation=encoder", *point, *data, f"output_dir={tmp_path / 'out'}"]) == 2
     error = capsys.readouterr().err.strip()
     assert "line 3" in error
     assert "\n" not in error

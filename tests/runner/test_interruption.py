@@ -2,13 +2,12 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 import pandas as pd
 import pytest
 from tests.conftest import instead
+from tests.processes import Call
 
 SWEEP = [
     "+ablation=rank",
@@ -20,10 +19,17 @@ SWEEP = [
 VARYING = ["_seconds", "_at", "_bytes"]
 
 
-def start(arguments, *words):
-    replaced = instead(arguments, instead(SWEEP, words))
-    command = [sys.executable, "-m", "ablate.cli.main", "run", *replaced]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@pytest.fixture
+def start(arguments, tmp_path):
+    """Start a sweep with some words in the place of others."""
+    calls = []
+
+    def call(*words):
+        replaced = instead(arguments, instead(SWEEP, words))
+        calls.append(Call(["run", *replaced], tmp_path / f"{len(calls)}.log"))
+        return calls[-1]
+
+    return call
 
 
 def numbers(folder):
@@ -32,43 +38,41 @@ def numbers(folder):
     return table[kept]
 
 
-def test_kill_loses_at_most_the_run_in_flight_and_the_end_is_the_same(arguments, tmp_path):
+def test_kill_loses_at_most_the_run_in_flight_and_the_end_is_the_same(start, tmp_path):
     sweep = tmp_path / "outputs" / "rank"
-    killed = start(arguments)
+    killed = start()
     deadline = time.monotonic() + 120
     while (
         len(list(sweep.glob("runs/*/result.json"))) < 2
-        and killed.poll() is None
+        and killed.is_alive
         and time.monotonic() < deadline
     ):
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
-    output, _ = killed.communicate()
+    output = killed.wait()
     done = {path: path.stat().st_mtime_ns for path in sweep.glob("runs/*/result.json")}
     assert len(done) >= 2, output
     assert all(json.loads(path.read_text())["row"]["status"] == "ok" for path in done)
-    resumed = start(arguments)
-    output, _ = resumed.communicate(timeout=300)
+    resumed = start()
+    output = resumed.wait()
     assert resumed.returncode == 0, output
     assert f"{len(done)} already done" in output
     assert all(path.stat().st_mtime_ns == written for path, written in done.items())
-    whole = start(arguments, "name=whole")
-    output, _ = whole.communicate(timeout=300)
+    whole = start("name=whole")
+    output = whole.wait()
     assert whole.returncode == 0, output
     pd.testing.assert_frame_equal(numbers(sweep), numbers(tmp_path / "outputs" / "whole"))
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_an_interruption_leaves_its_row_at_once_and_the_next_call_goes_on(
-    arguments, tmp_path, signal_
-):
+def test_an_interruption_leaves_its_row_at_once_and_the_next_call_goes_on(start, tmp_path, signal_):
     sweep = tmp_path / "outputs" / "rank"
-    stopped = start(arguments, "train.epochs=2000")
+    stopped = start("train.epochs=2000")
     deadline = time.monotonic() + 120
     while not list(sweep.glob("runs/*/audit.csv")) and time.monotonic() < deadline:
         time.sleep(0.01)
     stopped.send_signal(signal_)
-    output, _ = stopped.communicate(timeout=120)
+    output = stopped.wait()
     assert stopped.returncode == 130, output
     assert "Traceback" not in output
     assert "interrupted; run the same command again" in output
@@ -77,10 +81,10 @@ def test_an_interruption_leaves_its_row_at_once_and_the_next_call_goes_on(
     assert not list(sweep.rglob("*.tmp"))
 
 
-def test_two_calls_at_once_share_the_work(arguments, tmp_path):
-    both = [start(arguments), start(arguments)]
-    outputs = [process.communicate(timeout=300)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], outputs
+def test_two_calls_at_once_share_the_work(start, tmp_path):
+    both = [start(), start()]
+    outputs = [call.wait() for call in both]
+    assert [call.returncode for call in both] == [0, 0], outputs
     table = pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv")
     assert list(table["value"]) == [2, 3, 4, 5]
     assert set(table["status"]) == {"ok"}
