@@ -145,12 +145,13 @@ def test_each_choice_of_the_losses_is_another_run_with_other_weights(ablate_run)
         "name": ['train.open_question="look: {question}"'],
         "projector": ["method@projector=lora-p", "projector.rank=2"],
     }
-    weights = {}
+    weights, known = {}, set()
     for name, words in choices.items():
         code, outputs = ablate_run(*words, "name=choices", "seed=0")
         assert code == 0, name
-        run = read_results(outputs / "choices").sort_values("started_at").iloc[-1]
-        folder = outputs / "choices" / "runs" / run["run_id"]
+        (run_id,) = set(read_results(outputs / "choices")["run_id"]) - known
+        known.add(run_id)
+        folder = outputs / "choices" / "runs" / run_id
         weights[name] = load_file(folder / "adapter.safetensors")
         if name == "projector":
             audit = pd.read_csv(folder / "audit.csv").groupby("tower")["trained"].sum()
