@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import hydra._internal.hydra as hydra_internals
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
@@ -20,13 +19,13 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
 
+from ablate.config.composing import HEADER_CHARACTERS, OnceComposed, load_file
 from ablate.config.errors import ConfigError, nearest
 from ablate.config.folder import config_folder
 from ablate.config.yaml_file import parse, read_text
 
 # Hydra's `instantiate` acts on these keys wherever it meets them.
 _CODE_KEYS = frozenset(("_target_", "_partial_", "_args_", "_convert_", "_recursive_"))
-_HEADER_CHARACTERS = 512
 # Numbers and names that a launcher passes on as such. What a launcher runs (submitit's setup, srun_args and
 # additional_parameters), evaluates (joblib's pre_dispatch) or unpickles from is not among them.
 LAUNCHER_OPTIONS = (
@@ -79,9 +78,9 @@ class FileConfigSource(file_config_source.FileConfigSource):
             ConfigError: If it is a user's and not what a configuration file may be.
         """
         _check_place(config_path)
-        if _is_shipped(self.path):
-            return super().load_config(config_path)
         path = Path(self.path, self._normalize_file_name(config_path))
+        if _is_shipped(self.path):
+            return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", *load_file(path))
         parts = PurePosixPath(config_path).parts
         if parts[0] == "hydra" and parts[:2] != ("hydra", "launcher"):
             raise ConfigError(
@@ -94,14 +93,14 @@ class FileConfigSource(file_config_source.FileConfigSource):
         config = parse(text, path)
         _check_content(OmegaConf.to_container(config, resolve=False), path)
         try:
-            header = ConfigSource._get_header_dict(text[:_HEADER_CHARACTERS])
+            header = ConfigSource._get_header_dict(text[:HEADER_CHARACTERS])
         except ValueError as error:
             raise ConfigError(f"{path}: {error}. Fix: '# @package _global_'.") from error
         return ConfigResult(self.provider, f"{self.scheme()}://{self.path}", config, header)
 
 
-class CheckedConfigLoader(ConfigLoaderImpl):
-    """Hydra's loader, which also looks at where a user's file lands."""
+class CheckedConfigLoader(OnceComposed):
+    """A loader which also looks at where a user's file lands."""
 
     def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
         assert default.config_path is not None

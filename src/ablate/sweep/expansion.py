@@ -1,7 +1,7 @@
 """Expansion of the command line into a list of runs."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -89,9 +89,11 @@ def _expand_ablation(overrides: list[str], compose: Compose) -> list[RunSpec]:
             f"{chosen[0].lstrip('+')} was given, but its file defines no ablation. "
             "Fix: an `ablation:` block with question, key, values and baseline."
         )
+    points = [[*overrides, *extra] for extra in varied]
+    composed = ((words, config if words == overrides else compose(words)) for words in points)
     seeds = config.seeds
     if seeds is None:
-        return [_run_spec([*overrides, *extra], compose) for extra in varied]
+        return [_run_spec(words, point) for words, point in composed]
     if not OmegaConf.is_list(seeds) or len(seeds) == 0:
         raise ConfigError(
             f"seeds is {seeds!r}; allowed: a list of at least one integer. Fix: seeds=[0,1,2]."
@@ -102,11 +104,16 @@ def _expand_ablation(overrides: list[str], compose: Compose) -> list[RunSpec]:
             f"{given_seed[0]} was given, but the seeds are {list(seeds)}. "
             f"Fix: seeds=[{given_seed[0].split('=', 1)[1]}]."
         )
-    return [
-        _run_spec([*overrides, *extra, f"seed={seed}"], compose)
-        for extra in varied
-        for seed in seeds
-    ]
+    return [spec for words, point in composed for spec in _with_seeds(words, point, seeds)]
+
+
+def _with_seeds(overrides: list[str], config: DictConfig, seeds: Iterable[int]) -> list[RunSpec]:
+    """Give one composed configuration every seed: composing it anew for each would take as long as all else here."""
+    specs = []
+    for seed in seeds:
+        config.seed = seed
+        specs.append(_run_spec([*overrides, f"seed={seed}"], config))
+    return specs
 
 
 def _value_overrides(config: DictConfig, overrides: list[str]) -> list[list[str]]:
@@ -124,8 +131,8 @@ def _value_overrides(config: DictConfig, overrides: list[str]) -> list[list[str]
     ]
 
 
-def _run_spec(overrides: list[str], compose: Compose) -> RunSpec:
-    config = read_run_config(compose(overrides))
+def _run_spec(overrides: list[str], composed: DictConfig) -> RunSpec:
+    config = read_run_config(composed)
     _check_permissions(config, overrides)
     return RunSpec(tuple(overrides), config)
 
