@@ -23,6 +23,7 @@ from ablate.report.html.charts.base import (
 from ablate.report.verdict import AblationReport
 
 _ROW_PX = 26
+_RINGS_PX = -8
 _SEEDS = "Rings are single seeds."
 _BASELINE = "The dashed line is the baseline."
 _BARS = "Bars are the 95 % interval of the difference to it."
@@ -73,7 +74,11 @@ def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
     if numeric:
         layers.append(base.mark_line(opacity=0.4).encode(**mean))
     layers.append(base.mark_point(filled=True, size=70, opacity=1).encode(**mean, tooltip=told))
-    rings = alt.Chart(rows_of.add(seeds)).mark_point(size=22, strokeWidth=1, opacity=0.8)
+    # Beside the bar, which would hide them.
+    right, down = (_RINGS_PX, 0) if numeric else (0, _RINGS_PX)
+    rings = alt.Chart(rows_of.add(seeds)).mark_point(
+        size=22, strokeWidth=1, opacity=0.8, xOffset=right, yOffset=down
+    )
     of_seed = tooltips({"label:N": "configuration", "seed:N": "seed", "number:Q": words_of(metric)})
     layers.append(
         rings.encode(**{along: place, across: "number:Q"}, color=series_colour, tooltip=of_seed)
@@ -117,7 +122,9 @@ def _rows(
 
 def _number_axis(scale: ValueScale, title: str) -> alt.X:
     values = [float(value) for value in scale.named()]  # type: ignore[arg-type]  # numbers, says the scale
-    axis = alt.Axis(title=short(title, 40), values=values, format="~g", grid=False)
+    # A `format` is rounded to the step of Vega's own ticks: 64 beside 8 reads 6e+1.
+    text = "format(datum.value, '.12~g')"
+    axis = alt.Axis(title=short(title, 40), values=values, labelExpr=text, grid=False)
     if scale.kind == "linear":
         return alt.X("value:Q", scale=alt.Scale(zero=False, padding=20), axis=axis)
     base = 2 if scale.kind == "log2" else 10
