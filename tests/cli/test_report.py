@@ -89,6 +89,7 @@ def test_folders_are_compared(rank, capsys):
         (["--format", "cvs"], "Did you mean 'csv'"),
         (["--where", "method"], "Fix: --where KEY=VALUE"),
         (["--where", "methd=lora"], "Did you mean 'method'"),
+        (["--where", "method=lora", "--where", "method=lorsu"], "names 'method' twice"),
         (["--where"], "expected one argument"),
         (["--margin", "much"], "a number above 0"),
         (["--margin", "0"], "a number above 0"),

@@ -313,6 +313,7 @@ def test_without_one_clear_baseline_nothing_is_tested(tmp_path):
     report = one_of(tmp_path)
     assert not any(one.is_baseline for one in report.comparisons)
     assert all(one.verdict == "untested" for one in report.comparisons)
+    assert "2 configurations have the baseline's value 8" in report.answer[0]
 
 
 def test_runs_without_an_ablation_are_told_apart_by_what_differs(tmp_path):

@@ -19,7 +19,7 @@ every sweep below outputs/. Several folders are merged by run id, those of sever
 
   --format FORMAT      print only: terminal, markdown, latex or csv; html writes report.html alone
   --compare            show several folders side by side instead of merging them
-  --where KEY=VALUE    only runs with this value in results.csv; may be given several times
+  --where KEY=VALUE    only runs with this value in results.csv; several KEYs may be given, and all count
   --margin NUMBER      differences up to this count as none (default: the smallest that could have been shown);
                        METRIC=NUMBER for one metric, NUMBER for all that are fractions
   --output FOLDER      write the files there; needed for files of several folders, or of --where
@@ -103,6 +103,12 @@ def _pairs(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         if "=" not in word:
             raise ConfigError(f"--where is '{word}'. Fix: --where KEY=VALUE, such as method=lora.")
+    keys = [word.partition("=")[0] for word in words]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ConfigError(
+                f"--where names '{key}' twice, and no run has two values of it. Fix: one VALUE for each KEY."
+            )
     return {word.partition("=")[0]: word.partition("=")[2] for word in words}
 
 
