@@ -187,8 +187,8 @@ def test_a_missing_or_damaged_items_file_costs_the_test_alone(tmp_path):
     (tmp_path / "runs" / "run-16-seed1" / "items.parquet").unlink()
     (tmp_path / "runs" / "run-64-seed1" / "items.parquet").write_bytes(b"PAR1 no")
     report = one_of(tmp_path)
-    assert of(report, "accuracy", 16).reason == "items.parquet is missing"
-    assert of(report, "accuracy", 64).reason == "items.parquet is damaged"
+    assert of(report, "accuracy", 16).reason == "items.parquet of run-16-seed1 is missing"
+    assert of(report, "accuracy", 64).reason == "items.parquet of run-64-seed1 is damaged"
     assert of(report, "accuracy", 16).mean is not None
     assert of(report, "accuracy", 16).difference is not None
 
