@@ -75,6 +75,15 @@ def test_amounts_and_ticks():
     assert signed(0.05, 2) == "+0.05"
 
 
+@pytest.mark.parametrize("values", [[8, 16, 64], [0.0003, 0.001, 0.03], [5, 20, 50]])
+def test_a_number_is_where_its_place_is_and_lines_stand_beside_it(values):
+    scale = scale_of(values)
+    assert [scale.number_at(scale.place(value)) for value in values] == pytest.approx(values)
+    beside = [scale.aside(number, 3) for number in range(3)]
+    assert beside[1] == 0
+    assert -scale.step() / 2 < beside[0] == -beside[2] < 0
+
+
 @pytest.mark.parametrize(
     ("metric", "values", "words"),
     [

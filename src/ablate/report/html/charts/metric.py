@@ -64,8 +64,9 @@ def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
     layers: list[alt.Chart] = []
     note = _SEEDS
     if baselines:
-        dashed = alt.Chart(rows_of.add(baselines)).mark_rule(strokeDash=[4, 3], color=QUIET)
-        layers.append(dashed.encode(**{across: "mean:Q"}))
+        dashed = alt.Chart(rows_of.add(baselines)).mark_rule(strokeDash=[4, 3])
+        shade = series_colour if len(colours) > 1 else alt.value(QUIET)
+        layers.append(dashed.encode(**{across: "mean:Q"}, color=shade))
         note = f"{note} {_BASELINE}"
     if any(row["low"] is not None for row in means):
         bars = base.mark_rule(strokeWidth=2)
@@ -95,7 +96,7 @@ def _rows(
     means: list[Row] = []
     seeds: list[Row] = []
     numeric = scale is not None and scale.is_number
-    for one in series:
+    for position, one in enumerate(series):
         for comparison in one.comparisons:
             interval = one.interval(comparison)
             about: Row = {
@@ -103,7 +104,8 @@ def _rows(
                 "series": one.name if numeric and one.name else comparison.metric,
             }
             if scale is not None and scale.is_number:
-                about["value"] = float(comparison.value)  # type: ignore[arg-type]  # a number, says the scale
+                place = scale.place(comparison.value) + scale.aside(position, len(series))
+                about["value"] = scale.number_at(place)
             means.append(
                 {
                     **about,
@@ -116,7 +118,11 @@ def _rows(
             )
             pairs = zip(comparison.configuration.seeds, comparison.per_seed, strict=True)
             seeds += [{**about, "seed": str(s), "number": n} for s, n in pairs if n is not None]
-    baselines: list[Row] = [{"mean": s.baseline.mean} for s in series if s.baseline is not None]
+    baselines: list[Row] = [
+        {"mean": one.baseline.mean, "series": one.name}
+        for one in series
+        if one.baseline is not None
+    ]
     return means, seeds, baselines
 
 
