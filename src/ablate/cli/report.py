@@ -50,8 +50,17 @@ def report(arguments: list[str]) -> int:
             _compare(folders, where, margins, given.format or "terminal")
         elif given.folders or len(folders) == 1:
             _one(folders, where, margins, given)
+        elif given.output is not None:
+            raise ConfigError(
+                f"--output is one folder, and there are {len(folders)} sweeps below 'outputs'. "
+                "Fix: ablate report DIR --output FOLDER."
+            )
+        elif given.format == "csv":
+            _compare(folders, where, margins, "csv")
         else:
             for folder in folders:
+                if given.format in (None, "terminal"):
+                    print(f"\n{printable(str(folder))}")
                 _one([folder], where, margins, given)
     except ConfigError as error:
         return _refused(str(error))
@@ -190,7 +199,7 @@ def _compare(
     from ablate.report.load import load, only
     from ablate.report.tables.show import missing, printed, show_side_by_side
 
-    names = [folder.name for folder in folders]
+    names = [folder.resolve().name for folder in folders]
     labels = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
     reports = [
         (label, report_of(only(load([folder]), where), margins))
