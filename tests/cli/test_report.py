@@ -1,11 +1,12 @@
 """`ablate report` from its words to its exit code."""
 
+import io
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from tests.report.sweeps import RANK, N, finished, task
+from tests.report.sweeps import RANK, N, finished, right, task
 
 from ablate.cli.main import dispatch
 
@@ -77,6 +78,22 @@ def test_a_sweep_without_a_finished_run_is_reported_as_that(tmp_path, capsys):
     assert "no run has succeeded" in capsys.readouterr().out
 
 
+def test_every_sweep_below_outputs_is_one_table_of_csv_and_needs_a_folder_of_its_own(
+    tmp_path, monkeypatch, capsys
+):
+    for name in ("one", "two"):
+        finished(tmp_path / "outputs" / name, 8, 0, [task("t", "target", right(0.5, 0))])
+    monkeypatch.chdir(tmp_path)
+    assert call("--format", "csv") == 0
+    assert list(pd.read_csv(io.StringIO(capsys.readouterr().out))["folder"]) == ["one", "two"]
+    assert call("--output", "files") == 2
+    assert "there are 2 sweeps" in capsys.readouterr().err
+    assert not (tmp_path / "files").exists()
+    monkeypatch.chdir(tmp_path / "outputs" / "one")
+    assert call(".", "../two", "--compare", "--format", "csv") == 0
+    assert list(pd.read_csv(io.StringIO(capsys.readouterr().out))["folder"]) == ["one", "two"]
+
+
 def test_folders_are_compared(rank, capsys):
     assert call("--compare", rank, rank) == 0
     assert "folder" in capsys.readouterr().out
@@ -89,6 +106,7 @@ def test_folders_are_compared(rank, capsys):
         (["--format", "cvs"], "Did you mean 'csv'"),
         (["--where", "method"], "Fix: --where KEY=VALUE"),
         (["--where", "methd=lora"], "Did you mean 'method'"),
+        (["--where", "method=lora", "--where", "method=lorsu"], "names 'method' twice"),
         (["--where"], "expected one argument"),
         (["--margin", "much"], "a number above 0"),
         (["--margin", "0"], "a number above 0"),

@@ -187,8 +187,8 @@ def test_a_missing_or_damaged_items_file_costs_the_test_alone(tmp_path):
     (tmp_path / "runs" / "run-16-seed1" / "items.parquet").unlink()
     (tmp_path / "runs" / "run-64-seed1" / "items.parquet").write_bytes(b"PAR1 no")
     report = one_of(tmp_path)
-    assert of(report, "accuracy", 16).reason == "items.parquet is missing"
-    assert of(report, "accuracy", 64).reason == "items.parquet is damaged"
+    assert of(report, "accuracy", 16).reason == "items.parquet of run-16-seed1 is missing"
+    assert of(report, "accuracy", 64).reason == "items.parquet of run-64-seed1 is damaged"
     assert of(report, "accuracy", 16).mean is not None
     assert of(report, "accuracy", 16).difference is not None
 
@@ -313,6 +313,7 @@ def test_without_one_clear_baseline_nothing_is_tested(tmp_path):
     report = one_of(tmp_path)
     assert not any(one.is_baseline for one in report.comparisons)
     assert all(one.verdict == "untested" for one in report.comparisons)
+    assert "2 configurations have the baseline's value 8" in report.answer[0]
 
 
 def test_runs_without_an_ablation_are_told_apart_by_what_differs(tmp_path):

@@ -109,6 +109,18 @@ def test_the_terminal_shows_markup_and_control_characters_as_text(tmp_path, caps
     assert r"中\x1b[31m\n" in out
 
 
+def test_a_long_value_is_cut_in_tables_and_whole_in_csv(tmp_path, capsys):
+    long = "n" * 5000
+    ablation = dataclasses.replace(RANK, values=[long, "m"], baseline="m")
+    for value in (long, "m"):
+        finished(tmp_path, value, 0, [task("t", "target", EASE > 0.5)], ablation, config=value[:1])
+    report = report_of(load([tmp_path]))
+    show(report)
+    for text in (capsys.readouterr().out, printed([(None, report)], "latex")):
+        assert max(map(len, text.splitlines())) < 500
+    assert long in printed([(None, report)], "csv")
+
+
 def test_csv_is_what_summary_csv_holds(rank):
     report = summarise(rank)
     stored = (rank / "summary.csv").read_text()

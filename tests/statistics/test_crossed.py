@@ -34,6 +34,19 @@ def test_the_conservative_form_where_the_variance_would_be_negative():
     assert found.p == pytest.approx(2 * stats.t.sf(0.5 / found.se, df))
 
 
+def test_the_conservative_form_where_next_to_nothing_is_left_of_the_variance():
+    """MS are 1/3, 1/12 and 1/3: an eleventh of a degree of freedom is left, whose t_0.975 has fifteen digits."""
+    d = np.array([[1.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0]])
+    parts = components([alone(d)])
+    variance, df = parts.variance(conservative=False)
+    assert float(variance) == pytest.approx((1 / 12) / 12)
+    assert float(df) == pytest.approx(1 / 11)
+    found = crossed(parts)
+    assert any("close to it" in note for note in found.notes)
+    assert found.se == pytest.approx(np.sqrt((1 / 3 + 1 / 12) / 12))
+    assert found.df == pytest.approx((5 / 12) ** 2 / ((1 / 3) ** 2 / 2 + (1 / 12) ** 2 / 3))
+
+
 def test_satterthwaite_as_the_formula_is_written():
     rng = np.random.default_rng(3)
     d = rng.normal(size=(4, 1)) + rng.normal(size=(1, 30)) + rng.normal(size=(4, 30))

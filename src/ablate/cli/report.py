@@ -19,7 +19,7 @@ every sweep below outputs/. Several folders are merged by run id, those of sever
 
   --format FORMAT      print only: terminal, markdown, latex or csv; html writes report.html alone
   --compare            show several folders side by side instead of merging them
-  --where KEY=VALUE    only runs with this value in results.csv; may be given several times
+  --where KEY=VALUE    only runs with this value in results.csv; several KEYs may be given, and all count
   --margin NUMBER      differences up to this count as none (default: the smallest that could have been shown);
                        METRIC=NUMBER for one metric, NUMBER for all that are fractions
   --output FOLDER      write the files there; needed for files of several folders, or of --where
@@ -50,8 +50,17 @@ def report(arguments: list[str]) -> int:
             _compare(folders, where, margins, given.format or "terminal")
         elif given.folders or len(folders) == 1:
             _one(folders, where, margins, given)
+        elif given.output is not None:
+            raise ConfigError(
+                f"--output is one folder, and there are {len(folders)} sweeps below 'outputs'. "
+                "Fix: ablate report DIR --output FOLDER."
+            )
+        elif given.format == "csv":
+            _compare(folders, where, margins, "csv")
         else:
             for folder in folders:
+                if given.format in (None, "terminal"):
+                    print(f"\n{printable(str(folder))}")
                 _one([folder], where, margins, given)
     except ConfigError as error:
         return _refused(str(error))
@@ -103,6 +112,12 @@ def _pairs(words: Sequence[str]) -> dict[str, str]:
     for word in words:
         if "=" not in word:
             raise ConfigError(f"--where is '{word}'. Fix: --where KEY=VALUE, such as method=lora.")
+    keys = [word.partition("=")[0] for word in words]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ConfigError(
+                f"--where names '{key}' twice, and no run has two values of it. Fix: one VALUE for each KEY."
+            )
     return {word.partition("=")[0]: word.partition("=")[2] for word in words}
 
 
@@ -184,7 +199,7 @@ def _compare(
     from ablate.report.load import load, only
     from ablate.report.tables.show import missing, printed, show_side_by_side
 
-    names = [folder.name for folder in folders]
+    names = [folder.resolve().name for folder in folders]
     labels = names if len(set(names)) == len(names) else [str(folder) for folder in folders]
     reports = [
         (label, report_of(only(load([folder]), where), margins))

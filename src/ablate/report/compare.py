@@ -88,10 +88,7 @@ def _compared(
 ) -> list[Comparison]:
     """Compare the configurations of one setting with their baseline, if they have one."""
     base = next((one for one in context if one.is_baseline), None)
-    of_settings = " with these settings" if context[0].settings else ""
-    no_base = f"the baseline {shown(baseline)} has no finished run{of_settings}"
-    if baseline is None:
-        no_base = "there is no baseline"
+    no_base = _without_base(context, baseline)
     base_runs = None if base is None else runs.of(base)
     found: dict[str, list[tuple[Comparison, Tested]]] = {metric: [] for metric in metrics}
     for configuration in context:
@@ -111,6 +108,17 @@ def _compared(
                 result = tested(metric, own, base_runs, stable, margin, n_values)
             found[metric].append((summary, result))
     return [one for metric in metrics for one in _decided(found[metric], margins, baseline)]
+
+
+def _without_base(context: Sequence[Configuration], baseline: Cell) -> str:
+    """Say why there is nothing to compare the configurations of one setting with."""
+    if baseline is None:
+        return "there is no baseline"
+    n = sum(same_value(one.value) == same_value(baseline) for one in context)
+    if n > 1:
+        return f"{n} configurations have the baseline's value {shown(baseline)}, which no column tells apart"
+    of_settings = " with these settings" if context[0].settings else ""
+    return f"the baseline {shown(baseline)} has no finished run{of_settings} here"
 
 
 def _summary(configuration: Configuration, metric: str, runs: Mapping[int, Run]) -> Comparison:

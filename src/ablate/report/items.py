@@ -87,9 +87,9 @@ def read_scores(path: Path, record: RunRecord) -> Mapping[tuple[str, str], Score
             for (task, metric), rows in _parts(table).items()
         }
     except FileNotFoundError as error:
-        raise UnusableItemsError("items.parquet is missing") from error
+        raise UnusableItemsError(f"items.parquet of {path.parent.name} is missing") from error
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise UnusableItemsError("items.parquet is damaged") from error
+        raise UnusableItemsError(f"items.parquet of {path.parent.name} is damaged") from error
 
 
 def _positive(task: str) -> str:

@@ -6,11 +6,17 @@ from ablate.results.columns import METRICS
 from ablate.results.record import Cell
 
 _MEBIBYTE = 2**20
+_MOST_CHARACTERS = 160
 
 
 def shown(value: Cell) -> str:
-    """Return a value of an ablation or a setting as text that any output can escape."""
-    return "none" if value is None else printable(str(value))
+    """Return a value of an ablation or a setting as text that any output can escape.
+
+    One that would push a table's numbers out of sight is cut in the middle; summary.csv has it whole.
+    """
+    text = "none" if value is None else printable(str(value))
+    half = _MOST_CHARACTERS // 2
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:half]}...{text[-half:]}"
 
 
 def number(metric: str, value: float | None, signed: bool = False) -> str:

@@ -80,7 +80,8 @@ def tested(
             found = Tested(mean, str(error))
     notes = []
     if len(seeds) < max(len(value), len(base)):
-        notes.append(f"over the {len(seeds)} seeds that both have")
+        those = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+        notes.append(f"over the {those} that both have")
     if chosen_by_runs(metric, stable_tasks):
         notes.append(_CHOSEN)
     if found.estimate is None or not notes:

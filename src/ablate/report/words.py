@@ -95,7 +95,7 @@ def _shared_notes(compared: Sequence[Comparison]) -> list[str]:
     found = []
     for note in notes:
         those = [name_of(one) for one in tested if note in one.notes]
-        found.append(note if len(those) == len(tested) else f"{', '.join(those)}: {note}")
+        found.append(note if len(those) == len(tested) else f"{note} ({', '.join(those)})")
     return found
 
 

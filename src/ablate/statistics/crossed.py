@@ -125,8 +125,13 @@ def components(strata: Sequence[Stratum]) -> Components:
 
 
 def is_conservative(parts: Components) -> NDArray[np.bool_]:
-    """Tell where the conservative form is taken: with two seeds, and where the variance would not be positive."""
-    return (parts.variance(conservative=False)[0] <= 0) | (parts.n_seeds == 2)
+    """Tell where the conservative form is taken: with two seeds, and where the variance is none to work with.
+
+    It may come out negative, or positive by so little that less than one degree of freedom is left to it: t then
+    makes an interval of millions of an error of nearly nothing. The conservative form has one at least.
+    """
+    variance, df = parts.variance(conservative=False)
+    return (variance <= 0) | (df < 1) | (parts.n_seeds == 2)
 
 
 def crossed_test(parts: Components) -> tuple[Floats, Floats, Floats]:
@@ -154,6 +159,6 @@ def crossed(parts: Components) -> Estimate:
     if parts.n_seeds == 2:
         notes.append("two seeds: the conservative form, which still raises up to 9 % false alarms")
     elif bool(is_conservative(parts)):
-        notes.append("the conservative form, as the variance came out negative")
+        notes.append("the conservative form, as the variance came out negative or close to it")
     test = "crossed seeds and items, conservative" if notes else "crossed seeds and items"
     return Estimate(difference, se, df, two_sided(difference, se, df), test, tuple(notes))

@@ -75,6 +75,30 @@ def test_amounts_and_ticks():
     assert signed(0.05, 2) == "+0.05"
 
 
+@pytest.mark.parametrize("values", [[8, 16, 64], [0.0003, 0.001, 0.03], [5, 20, 50]])
+def test_a_number_is_where_its_place_is_and_lines_stand_beside_it(values):
+    scale = scale_of(values)
+    assert [scale.number_at(scale.place(value)) for value in values] == pytest.approx(values)
+    beside = [scale.aside(number, 3) for number in range(3)]
+    assert beside[1] == 0
+    assert -scale.step() / 2 < beside[0] == -beside[2] < 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "words"),
+    [
+        ("peak_memory_bytes", (1.0e8, 1.005e8), ["0.1000 GB", "0.1005 GB"]),
+        ("peak_memory_bytes", (2e9, 4e9), ["2.00 GB", "4.00 GB"]),
+        ("train_seconds", (100.0, 100.2), ["100.0 s", "100.2 s"]),
+        ("trainable_parameters", (128_000, 128_200), ["128.0k", "128.2k"]),
+        ("trainable_parameters", (0, 50_000), ["0", "50k"]),
+    ],
+)
+def test_ticks_that_differ_read_differently(metric, values, words):
+    step = values[1] - values[0]
+    assert [show(metric, value, digits_of_step(step), step) for value in values] == words
+
+
 def test_a_long_name_keeps_both_ends():
     assert short("a" * 20 + "b" * 20, 9) == "aaaaa…bbb"
     assert short("x\u202ey") == "x\\u202ey"

@@ -145,6 +145,18 @@ def test_pictures_are_drawn_without_an_error_or_a_request(browser, which, reques
     assert browser.execute_script("return window.hacked") is None
 
 
+def test_numbers_are_written_whole_at_their_axis(browser, tmp_path):
+    """Vega rounds labels to the step of its own ticks: 64 beside 8 would read 6e+1."""
+    for value in (8, 64):
+        about = task("barred", "target", np.arange(N) % 9 < value / 50, ids=[*map(str, range(N))])
+        finished(tmp_path / "s", value, 0, [about])
+    opened(browser, write_page(report_of(load([tmp_path / "s"])), tmp_path))
+    labels = browser.find_elements(
+        By.CSS_SELECTOR, "[data-spec] svg g[aria-label^='X-axis'] .role-axis-label text"
+    )
+    assert [label.text for label in labels][:2] == ["8", "64"]
+
+
 def test_the_policy_stops_a_script_that_got_in(browser, page):
     opened(browser, page)
     browser.execute_script(

@@ -33,7 +33,7 @@ def record_of(spec):
 @pytest.mark.parametrize(
     "words",
     [
-        ["+ablation=rank", "ablation.values=[8,64]", "train.epochs=2"],
+        ["+ablation=rank", "ablation.values=[8,64]", "train.epochs=2", "name=mine"],
         [
             "+ablation=method",
             "ablation.values=[lora,lorsu]",
@@ -61,7 +61,9 @@ def test_a_command_makes_its_run_again(words):
         assert command[:2] == ["ablate", "run"]
         (again,) = expanded(command[2:])
         own, other = to_plain(spec.config), to_plain(again.config)
+        assert own["name"] != other["name"] == "reproduced", "the sweep keeps its baseline"
         for config in (own, other):
+            config.pop("name")
             config.pop("seeds")
             for key in ("values", "baseline"):
                 (config["ablation"] or {}).pop(key, None)

@@ -63,8 +63,7 @@ def _along_numbers(
     step = scale.step()
     for number, one in enumerate(series):
         colour, marker = CYCLE[number], MARKERS[number]
-        # Lines of several settings stand beside each other.
-        shift = (number - (len(series) - 1) / 2) * min(0.16, 0.5 / len(series)) * step
+        shift = scale.aside(number, len(series))
         places = [scale.place(comparison.value) + shift for comparison in one.comparisons]
         means = measured([comparison.mean for comparison in one.comparisons])
         if one.baseline is not None and one.baseline.mean is not None:

@@ -39,6 +39,16 @@ class ValueScale:
             return float(value)
         return math.log2(value) if self.kind == "log2" else math.log10(value)
 
+    def number_at(self, place: float) -> float:
+        """Return the number that is at a place, the reverse of `place` where distances mean something."""
+        if self.kind == "linear":
+            return place
+        return math.pow(2.0 if self.kind == "log2" else 10.0, place)
+
+    def aside(self, number: int, n: int) -> float:
+        """Return how far line `number` of `n` stands beside its values' places, so that none hides another."""
+        return (number - (n - 1) / 2) * min(0.16, 0.5 / n) * self.step()
+
     def step(self) -> float:
         """Return the distance of the two closest values, 1 for a single one."""
         places = sorted({self.place(value) for value in self.values})

@@ -25,7 +25,9 @@ def metric_ticks(axes: Axes, which: str, metric: str, most: int = 6) -> None:
         )
         low, high = get()
         put(max(low, _FRACTION_LIMITS[0]), min(high, _FRACTION_LIMITS[1]))
-    number_ticks(axes, which, lambda value, step: show(metric, value, digits_of_step(step)), most)
+    number_ticks(
+        axes, which, lambda value, step: show(metric, value, digits_of_step(step), step), most
+    )
 
 
 def cost_ticks(axes: Axes, metric: str, low: float, high: float) -> None:
@@ -38,7 +40,7 @@ def cost_ticks(axes: Axes, metric: str, low: float, high: float) -> None:
         high: The largest.
     """
     if low <= 0 or high / low < _WIDE_RATIO:
-        number_ticks(axes, "x", lambda value, _: show(metric, value), 5)
+        number_ticks(axes, "x", lambda value, step: show(metric, value, step=step), 5)
         return
     axes.set_xscale("log")
     left, right = axes.get_xlim()

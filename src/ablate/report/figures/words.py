@@ -31,30 +31,34 @@ def is_difference(metric: str) -> bool:
     return metric in _DIFFERENCES
 
 
-def show(metric: str, value: float, digits: int = 3) -> str:
+def show(metric: str, value: float, digits: int = 3, step: float = 0.0) -> str:
     """Write a number of a column: fractions with `digits` decimals, amounts with their unit.
 
     Args:
         metric: Column of results.csv.
         value: The number.
         digits: Decimals of a fraction.
+        step: At an axis, how far ticks are apart: amounts are written so that these differ.
     """
     if metric.endswith("_bytes"):
-        return f"{value / 1e9:.2f} GB" if value >= 1e8 else f"{value / 1e6:.0f} MB"
+        size, unit, least = (1e9, "GB", 2) if value >= 1e8 else (1e6, "MB", 0)
+        return f"{value / size:.{digits_of_step(step / size, least)}f} {unit}"
     if metric.endswith("_seconds"):
-        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+        return f"{value:.{digits_of_step(step, 0 if value >= 10 else 1)}f} s"
     if metric.endswith("_parameters") or metric.startswith("n_"):
-        return amount(value)
+        return amount(value, step)
     if is_difference(metric):
         return signed(value, digits)
     return f"{value:.{digits}f}"
 
 
-def amount(value: float) -> str:
-    """Write a count with three figures at most: 850, 84.3k, 1.2M."""
+def amount(value: float, step: float = 0.0) -> str:
+    """Write a count with three figures at most, 850, 84.3k, 1.2M; at an axis as finely as ticks are apart."""
     for size, suffix in _SUFFIXES:
         if abs(value) >= size:
             scaled = value / size
+            if step:
+                return f"{scaled:.{digits_of_step(step / size, 0)}f}{suffix}"
             return f"{scaled:.3g}{suffix}" if abs(scaled) < 999.5 else f"{scaled:.0f}{suffix}"
     return f"{value:g}"
 
@@ -65,6 +69,6 @@ def signed(value: float, digits: int = 3) -> str:
     return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def digits_of_step(step: float) -> int:
-    """Return how many decimals write multiples of a step of 1, 2 or 5 times a power of ten; at least two."""
-    return max(2, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 2
+def digits_of_step(step: float, least: int = 2) -> int:
+    """Return how many decimals write multiples of a step of 1, 2 or 5 times a power of ten; `least` or more."""
+    return max(least, -math.floor(math.log10(step) + 1e-9)) if step > 0 else least

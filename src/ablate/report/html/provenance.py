@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from ablate.report.loaded import Loaded
 from ablate.results.record import Cell, RunRecord
 
+# The sweep folder of runs that are made again.
+_FOLDER = "reproduced"
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -65,7 +68,8 @@ def command_of(record: RunRecord) -> str | None:
     """Write the command that makes one run again, under the same run id.
 
     A run of an ablation becomes an ablation of one value, since a value cannot be given beside the
-    values that it is one of. Files outside the package that the configuration came from are still
+    values that it is one of. It has a folder of its own: in the sweep's it would count as done, and its value
+    would become the baseline of all. Files outside the package that the configuration came from are still
     needed (`--config-dir`).
 
     Returns:
@@ -86,6 +90,7 @@ def command_of(record: RunRecord) -> str | None:
         seed = _last(words, "seed")
         words = [word for word in words if _key(word) not in ("seed", "seeds")]
         words.append(f"seeds=[{seed}]")
+    words = [*(word for word in words if _key(word) != "name"), f"name={_FOLDER}"]
     return "ablate run " + " ".join(shlex.quote(word) for word in words)
 
 

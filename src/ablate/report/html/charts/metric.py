@@ -23,6 +23,7 @@ from ablate.report.html.charts.base import (
 from ablate.report.verdict import AblationReport
 
 _ROW_PX = 26
+_RINGS_PX = -8
 _SEEDS = "Rings are single seeds."
 _BASELINE = "The dashed line is the baseline."
 _BARS = "Bars are the 95 % interval of the difference to it."
@@ -63,8 +64,9 @@ def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
     layers: list[alt.Chart] = []
     note = _SEEDS
     if baselines:
-        dashed = alt.Chart(rows_of.add(baselines)).mark_rule(strokeDash=[4, 3], color=QUIET)
-        layers.append(dashed.encode(**{across: "mean:Q"}))
+        dashed = alt.Chart(rows_of.add(baselines)).mark_rule(strokeDash=[4, 3])
+        shade = series_colour if len(colours) > 1 else alt.value(QUIET)
+        layers.append(dashed.encode(**{across: "mean:Q"}, color=shade))
         note = f"{note} {_BASELINE}"
     if any(row["low"] is not None for row in means):
         bars = base.mark_rule(strokeWidth=2)
@@ -73,7 +75,11 @@ def metric_chart(ablation: AblationReport, metric: str) -> Chart | None:
     if numeric:
         layers.append(base.mark_line(opacity=0.4).encode(**mean))
     layers.append(base.mark_point(filled=True, size=70, opacity=1).encode(**mean, tooltip=told))
-    rings = alt.Chart(rows_of.add(seeds)).mark_point(size=22, strokeWidth=1, opacity=0.8)
+    # Beside the bar, which would hide them.
+    right, down = (_RINGS_PX, 0) if numeric else (0, _RINGS_PX)
+    rings = alt.Chart(rows_of.add(seeds)).mark_point(
+        size=22, strokeWidth=1, opacity=0.8, xOffset=right, yOffset=down
+    )
     of_seed = tooltips({"label:N": "configuration", "seed:N": "seed", "number:Q": words_of(metric)})
     layers.append(
         rings.encode(**{along: place, across: "number:Q"}, color=series_colour, tooltip=of_seed)
@@ -90,7 +96,7 @@ def _rows(
     means: list[Row] = []
     seeds: list[Row] = []
     numeric = scale is not None and scale.is_number
-    for one in series:
+    for position, one in enumerate(series):
         for comparison in one.comparisons:
             interval = one.interval(comparison)
             about: Row = {
@@ -98,7 +104,8 @@ def _rows(
                 "series": one.name if numeric and one.name else comparison.metric,
             }
             if scale is not None and scale.is_number:
-                about["value"] = float(comparison.value)  # type: ignore[arg-type]  # a number, says the scale
+                place = scale.place(comparison.value) + scale.aside(position, len(series))
+                about["value"] = scale.number_at(place)
             means.append(
                 {
                     **about,
@@ -111,13 +118,19 @@ def _rows(
             )
             pairs = zip(comparison.configuration.seeds, comparison.per_seed, strict=True)
             seeds += [{**about, "seed": str(s), "number": n} for s, n in pairs if n is not None]
-    baselines: list[Row] = [{"mean": s.baseline.mean} for s in series if s.baseline is not None]
+    baselines: list[Row] = [
+        {"mean": one.baseline.mean, "series": one.name}
+        for one in series
+        if one.baseline is not None
+    ]
     return means, seeds, baselines
 
 
 def _number_axis(scale: ValueScale, title: str) -> alt.X:
     values = [float(value) for value in scale.named()]  # type: ignore[arg-type]  # numbers, says the scale
-    axis = alt.Axis(title=short(title, 40), values=values, format="~g", grid=False)
+    # A `format` is rounded to the step of Vega's own ticks: 64 beside 8 reads 6e+1.
+    text = "format(datum.value, '.12~g')"
+    axis = alt.Axis(title=short(title, 40), values=values, labelExpr=text, grid=False)
     if scale.kind == "linear":
         return alt.X("value:Q", scale=alt.Scale(zero=False, padding=20), axis=axis)
     base = 2 if scale.kind == "log2" else 10
