@@ -6,25 +6,25 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.methods.base import Method, Session
 from ablate.methods.peft_types import first_line, needs_content
 from ablate.models.compute import Compute
 from ablate.models.skeleton import without_content
 from ablate.models.vlm import VisionLanguageModel
+from ablate.pricing.batches import Step, chosen, count, makings, of_all
 from ablate.pricing.dry import DryModel, tensor_bytes
 from ablate.pricing.hollow import ContentNeededError
+from ablate.pricing.meter import Meter
 from ablate.pricing.part import Part
-from ablate.pricing.steps import Steps, chosen_batches
+from ablate.pricing.steps import Steps
 from ablate.training.audit import audit, totals
-from ablate.training.importance import mean_gradients_of
+from ablate.training.importance import importance_batches, mean_gradients_of
 from ablate.training.losses import Loss
 from ablate.training.memory import recomputing
 from ablate.training.stage import Stage
 from ablate.training.trainer import steps_per_epoch
-
-# Examples that a method's own measurement is counted on.
-_MEASURED_EXAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -102,15 +102,12 @@ def price_stage(
     importance = _importance(stage, plain, examples.loss, compute, seed)
     del plain
     gradients = importance.gradients
-    dry = attached(stage.method, skeleton, seed)
+    dry, attach_flops = attached(stage.method, skeleton, seed)
+    measuring_flops += attach_flops
     trained = [p for p in dry.vlm.parameters() if p.requires_grad]
     # A run holds the gradients that it ranked by until its stage ends.
     with dry.metered(gradients.values()) as meter:
-        session = _session(stage, examples.loss, dry.vlm, gradients, compute, seed)
-        with suppress(ContentNeededError):
-            # Choosing by gradients looks into them, and multiplies no matrices.
-            stage.method.measure(session)
-        measuring_flops += meter.lap() * examples.loss.n // session.n_examples
+        measuring_flops += _measured(stage, examples.loss, dry.vlm, gradients, meter, compute, seed)
         effective = None
         if examples.probes is not None:
             columns = totals(audit(dry.vlm, examples.probes, compute))
@@ -146,30 +143,36 @@ class _Importance:
 def _importance(
     stage: Stage, dry: DryModel, loss: Loss, compute: Compute, seed: int
 ) -> _Importance:
-    """Rank by the longest batch and, where lengths differ, by some others that stand for all."""
+    """Rank by a few batches, which stand for all."""
     parameters = stage.method.importance_parameters(dry.vlm)
     if not parameters:
         return _Importance({}, 0, 0)
     train, gradients = stage.train, {}
     recomputed = recomputing(dry.vlm, train.gradient_checkpointing)
     with dry.metered() as meter, recomputed:
-        for rows in chosen_batches(loss, train.batch_size, seed):
-            part = Part(loss, rows)
+
+        def counted(step: Step) -> int:
+            nonlocal gradients
+            (batch,) = step
+            part = Part(loss, batch)
             gradients = mean_gradients_of(parameters, dry.vlm, part, train, compute, seed)
-            per_example = meter.lap() / len(rows)
-    n = min(loss.n, train.importance_examples or loss.n)
-    return _Importance(gradients, int(per_example * n), meter.peak_bytes)
+            return meter.lap()
+
+        batches = importance_batches(loss, train, seed)
+        flops = count(loss, [(batch,) for batch in batches], counted)
+    return _Importance(gradients, flops, meter.peak_bytes)
 
 
-def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> DryModel:
-    """Attach a method to a copy of a model without weights.
+def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> tuple[DryModel, int]:
+    """Attach a method to a copy of a model without weights, and count the operations of that.
 
     Raises:
         NotImplementedError: If the method looks into weights.
     """
     vlm = without_content(skeleton)
+    counter = FlopCounterMode(display=False)
     try:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        with torch.device("meta"), torch.random.fork_rng(devices=[]), counter:
             method.make_trainable(vlm, Session.without_data(seed))
     except RuntimeError as error:
         if not needs_content(error):
@@ -177,23 +180,38 @@ def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> DryMod
         raise NotImplementedError(
             f"what {type(method).__name__} costs is not known without weights: {first_line(error)}"
         ) from error
-    return DryModel(vlm)
+    return DryModel(vlm), counter.get_total_flops()
 
 
-def _session(
+def _measured(
     stage: Stage,
     loss: Loss,
     vlm: VisionLanguageModel,
     gradients: Mapping[str, Tensor],
+    meter: Meter,
     compute: Compute,
     seed: int,
-) -> Session:
-    def autocast_loss(indices: Tensor) -> Tensor:
-        with compute.autocast():
-            return loss(vlm, indices)
+) -> int:
+    """Let a method measure a few examples, which stand for all; return the operations."""
+    made_of = makings(loss, ((one,) for one in torch.arange(loss.n).split(1)))
+    rows = torch.tensor(chosen(made_of))
+    asked: list[Tensor] = []
+    flops: list[int] = []
 
-    n = min(loss.n, _MEASURED_EXAMPLES)
-    return Session(autocast_loss, n, _n_steps(stage, loss), gradients, seed)
+    def counted_loss(indices: Tensor) -> Tensor:
+        flops.append(meter.lap())
+        asked.append(made_of[rows[indices]].sum(0))
+        with compute.autocast():
+            return loss(vlm, rows[indices])
+
+    session = Session(counted_loss, len(rows), _n_steps(stage, loss), gradients, seed)
+    with suppress(ContentNeededError):
+        # Choosing by gradients looks into them, and multiplies no matrices.
+        stage.method.measure(session)
+    flops.append(meter.lap())
+    if not asked:
+        return sum(flops)
+    return flops[0] + of_all(made_of, torch.stack(asked), flops[1:])
 
 
 def _n_steps(stage: Stage, loss: Loss) -> int:
