@@ -24,6 +24,7 @@ from ablate.pricing.pieces import (
     training_pieces,
 )
 from ablate.pricing.planned import PlannedRun
+from ablate.pricing.thin import thinned
 from ablate.pricing.training import StagePrice, price_stage
 from ablate.recipes.build import stages_of
 from ablate.training.trainer import steps_per_epoch
@@ -107,6 +108,7 @@ class Pricer:
         self._compute = Compute(torch.device("cpu"), compute.precision)
         self._stages: dict[str, list[StagePrice] | str] = {}
         self._tasks: dict[str, TaskPrice | str] = {}
+        self._thin: dict[VisionLanguageModel, VisionLanguageModel] = {}
 
     def all(self, runs: Sequence[PlannedRun]) -> list[RunPrice]:
         """Price runs in the order in which they would be made."""
@@ -165,6 +167,11 @@ class Pricer:
     def _skeleton(self, config: RunConfig) -> VisionLanguageModel:
         return vlm_skeleton(config.model, config.encoder, self._compute.frozen_dtype)
 
+    def _thinned(self, skeleton: VisionLanguageModel) -> VisionLanguageModel:
+        if skeleton not in self._thin:
+            self._thin[skeleton] = thinned(skeleton)
+        return self._thin[skeleton]
+
     def _stages_of(self, run: PlannedRun, skeleton: VisionLanguageModel) -> list[StagePrice] | str:
         """Price the stages of a run once for all that differ in nothing but the seed; or say why there is no price."""
         if run.config.model.quantization is not None:
@@ -183,7 +190,9 @@ class Pricer:
         texts: DryModel | None = None
         for stage in stages_of(run.config, without_images(run.data.training)):
             if not found or found[-1].label != stage.label:
-                found.append(price_stage(stage, skeleton, self._compute, run.config.seed))
+                trains_language = "language_model" in stage.method.parts()
+                model = skeleton if trains_language else self._thinned(skeleton)
+                found.append(price_stage(stage, model, self._compute, run.config.seed))
                 continue
             texts = texts or DryModel(without_content(skeleton))
             n = stage.examples(texts.vlm).loss.n
@@ -199,7 +208,8 @@ class Pricer:
         key = repr((config.model, config.encoder, config.eval, task.name, task.fingerprint))
         if key not in self._tasks:
             try:
-                self._tasks[key] = price_task(task, skeleton, config.eval, self._compute)
+                thin = self._thinned(skeleton)
+                self._tasks[key] = price_task(task, thin, config.eval, self._compute)
             except _NOT_PRICED as error:
                 self._tasks[key] = _reason(error)
         return self._tasks[key]

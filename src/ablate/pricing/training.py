@@ -126,7 +126,7 @@ def price_stage(
         ranked=tuple(sorted(gradients)),
         measuring_flops=measuring_flops,
         training_flops=training_flops,
-        weight_bytes=tensor_bytes([*dry.vlm.parameters(), *dry.vlm.buffers()]),
+        weight_bytes=dry.weight_bytes,
         gradient_bytes=tensor_bytes(trained),
         optimizer_bytes=steps.optimizer_bytes,
         peak_bytes=meter.peak_bytes,
