@@ -1,7 +1,7 @@
 """What a piece of code takes: operations by torch's own formulas, and the most bytes that are alive at once."""
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +17,7 @@ from torch.utils.flop_counter import (
     shape_wrapper,
 )
 
-from ablate.pricing.hollow import HollowTensor, hollow_if_large
+from ablate.pricing.hollow import HollowTensor, compute_shapes, hollow_if_large, shapes_of
 
 _aten = torch.ops.aten
 
@@ -35,6 +35,8 @@ FUSED_ATTENTION = {
     _aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     _aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
+# Operations by what is done and the shapes that it is done to: a model's layers are alike.
+_flops: dict[object, int] = {}
 
 
 class Meter(TorchDispatchMode):
@@ -106,23 +108,28 @@ class Meter(TorchDispatchMode):
     def __torch_dispatch__(
         self,
         func: Any,  # noqa: ANN401  # an operation of torch's
-        types: object,
+        types: Sequence[type],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         """Do what is asked for, and count it."""
-        del types
         named = kwargs or {}
         if _is_composite(func):
             # In inference mode these arrive whole.
             with self:
                 return func.decompose(*args, **named)
-        found = hollow_if_large(func, args, named)
-        if found is None:
-            found = func(*args, **named)
+        if HollowTensor in types:
+            found = compute_shapes(func, args, named)
+        else:
+            found = hollow_if_large(func, args, named)
+            if found is None:
+                found = func(*args, **named)
         formula = _formula(func)
         if formula is not None:
-            self._flops += self._factor * formula(*args, **named, out_val=found)
+            key = shapes_of(func, args, named)
+            if key not in _flops:
+                _flops[key] = formula(*args, **named, out_val=found)
+            self._flops += self._factor * _flops[key]
         for tensor in found if isinstance(found, list | tuple) else (found,):
             if isinstance(tensor, Tensor):
                 self._add(tensor)

@@ -15,6 +15,7 @@ from ablate.models.skeleton import vlm_skeleton, without_content
 from ablate.models.vlm import VisionLanguageModel
 from ablate.pricing.dry import DryModel
 from ablate.pricing.evaluation import TaskPrice, price_task
+from ablate.pricing.given import Given
 from ablate.pricing.pieces import (
     Kind,
     Piece,
@@ -27,6 +28,7 @@ from ablate.pricing.planned import PlannedRun
 from ablate.pricing.thin import thinned
 from ablate.pricing.training import StagePrice, price_stage
 from ablate.recipes.build import stages_of
+from ablate.training.stage import Stage
 from ablate.training.trainer import steps_per_epoch
 
 # What changes neither a run's shapes nor how many there are.
@@ -38,6 +40,8 @@ _NO_MATTER: dict[str, Any] = {
     "output_dir": "",
     "force": False,
 }
+# What says how a stage trains its examples, not which they are.
+_METHODS = ("method", "language", "projector")
 _QUANTISED = "what quantised weights take is up to bitsandbytes"
 # What a method or a model raises that needs more than shapes.
 _NOT_PRICED = (NotImplementedError, RuntimeError, TypeError)
@@ -108,6 +112,7 @@ class Pricer:
         self._compute = Compute(torch.device("cpu"), compute.precision)
         self._stages: dict[str, list[StagePrice] | str] = {}
         self._tasks: dict[str, TaskPrice | str] = {}
+        self._givens: dict[str, Given] = {}
         self._thin: dict[VisionLanguageModel, VisionLanguageModel] = {}
 
     def all(self, runs: Sequence[PlannedRun]) -> list[RunPrice]:
@@ -190,15 +195,26 @@ class Pricer:
         texts: DryModel | None = None
         for stage in stages_of(run.config, without_images(run.data.training)):
             if not found or found[-1].label != stage.label:
-                trains_language = "language_model" in stage.method.parts()
-                model = skeleton if trains_language else self._thinned(skeleton)
-                found.append(price_stage(stage, model, self._compute, run.config.seed))
+                is_frozen = "language_model" not in stage.method.parts()
+                model = self._thinned(skeleton) if is_frozen else skeleton
+                given = self._given(stage, run.config, model)
+                seed = run.config.seed
+                found.append(price_stage(stage, model, self._compute, seed, given))
                 continue
             texts = texts or DryModel(without_content(skeleton))
             n = stage.examples(texts.vlm).loss.n
             n_steps = stage.train.epochs * steps_per_epoch(n, stage.train)
             found.append(found[-1].of(n, n_steps if found[-1].n_steps else 0))
         return found
+
+    def _given(self, stage: Stage, config: RunConfig, model: VisionLanguageModel) -> Given:
+        """Return what stages of several methods have in common."""
+        no_matter = {*_NO_MATTER, *_METHODS}
+        matters = {key: value for key, value in vars(config).items() if key not in no_matter}
+        key = repr((stage.label, id(model), matters))
+        if key not in self._givens:
+            self._givens[key] = Given(stage, model, self._compute, config.seed)
+        return self._givens[key]
 
     def _task(
         self, task: Task, config: RunConfig, skeleton: VisionLanguageModel

@@ -13,16 +13,14 @@ from ablate.methods.peft_types import first_line, needs_content
 from ablate.models.compute import Compute
 from ablate.models.skeleton import without_content
 from ablate.models.vlm import VisionLanguageModel
-from ablate.pricing.batches import Step, chosen, count, makings, of_all
+from ablate.pricing.batches import chosen, makings, of_all
 from ablate.pricing.dry import DryModel, tensor_bytes
+from ablate.pricing.given import Given
 from ablate.pricing.hollow import ContentNeededError
 from ablate.pricing.meter import Meter
-from ablate.pricing.part import Part
 from ablate.pricing.steps import Steps
 from ablate.training.audit import audit, totals
-from ablate.training.importance import importance_batches, mean_gradients_of
 from ablate.training.losses import Loss
-from ablate.training.memory import recomputing
 from ablate.training.stage import Stage
 from ablate.training.trainer import steps_per_epoch
 
@@ -82,7 +80,11 @@ class StagePrice:
 
 
 def price_stage(
-    stage: Stage, skeleton: VisionLanguageModel, compute: Compute, seed: int
+    stage: Stage,
+    skeleton: VisionLanguageModel,
+    compute: Compute,
+    seed: int,
+    given: Given | None = None,
 ) -> StagePrice:
     """Make a stage's steps without a number in them.
 
@@ -91,19 +93,17 @@ def price_stage(
         skeleton: The model on `meta`, its parameters of the types that a run loads them in; it is left as it is.
         compute: The CPU, and the precision that is planned with.
         seed: The run's seed.
+        given: What stages have in common that differ in nothing but the method; None to look.
 
     Raises:
         NotImplementedError: If the method looks into weights before it can be attached.
     """
-    plain = DryModel(without_content(skeleton))
-    with plain.metered() as meter:
-        examples = stage.examples(plain.vlm)
-    measuring_flops = meter.flops
-    importance = _importance(stage, plain, examples.loss, compute, seed)
-    del plain
+    given = given or Given(stage, skeleton, compute, seed)
+    examples = given.examples
+    importance = given.importance(stage.method)
     gradients = importance.gradients
     dry, attach_flops = attached(stage.method, skeleton, seed)
-    measuring_flops += attach_flops
+    measuring_flops = given.reading_flops + attach_flops
     trained = [p for p in dry.vlm.parameters() if p.requires_grad]
     # A run holds the gradients that it ranked by until its stage ends.
     with dry.metered(gradients.values()) as meter:
@@ -131,36 +131,6 @@ def price_stage(
         optimizer_bytes=steps.optimizer_bytes,
         peak_bytes=meter.peak_bytes,
     )
-
-
-@dataclass(frozen=True)
-class _Importance:
-    gradients: Mapping[str, Tensor]
-    flops: int
-    peak_bytes: int
-
-
-def _importance(
-    stage: Stage, dry: DryModel, loss: Loss, compute: Compute, seed: int
-) -> _Importance:
-    """Rank by a few batches, which stand for all."""
-    parameters = stage.method.importance_parameters(dry.vlm)
-    if not parameters:
-        return _Importance({}, 0, 0)
-    train, gradients = stage.train, {}
-    recomputed = recomputing(dry.vlm, train.gradient_checkpointing)
-    with dry.metered() as meter, recomputed:
-
-        def counted(step: Step) -> int:
-            nonlocal gradients
-            (batch,) = step
-            part = Part(loss, batch)
-            gradients = mean_gradients_of(parameters, dry.vlm, part, train, compute, seed)
-            return meter.lap()
-
-        batches = importance_batches(loss, train, seed)
-        flops = count(loss, [(batch,) for batch in batches], counted)
-    return _Importance(gradients, flops, meter.peak_bytes)
 
 
 def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> tuple[DryModel, int]:

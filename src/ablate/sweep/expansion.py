@@ -1,13 +1,14 @@
 """Expansion of the command line into a list of runs."""
 
+import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ablate.config.environment import check_environment
 from ablate.config.errors import ConfigError
@@ -91,7 +92,8 @@ def _expand_ablation(overrides: list[str], compose: Compose) -> list[RunSpec]:
         )
     seeds = config.seeds
     if seeds is None:
-        return [_run_spec([*overrides, *extra], compose) for extra in varied]
+        words = [[*overrides, *extra] for extra in varied]
+        return [_run_spec(own, compose(own)) for own in words]
     if not OmegaConf.is_list(seeds) or len(seeds) == 0:
         raise ConfigError(
             f"seeds is {seeds!r}; allowed: a list of at least one integer. Fix: seeds=[0,1,2]."
@@ -102,11 +104,20 @@ def _expand_ablation(overrides: list[str], compose: Compose) -> list[RunSpec]:
             f"{given_seed[0]} was given, but the seeds are {list(seeds)}. "
             f"Fix: seeds=[{given_seed[0].split('=', 1)[1]}]."
         )
-    return [
-        _run_spec([*overrides, *extra, f"seed={seed}"], compose)
-        for extra in varied
-        for seed in seeds
-    ]
+    return [spec for extra in varied for spec in _of_seeds([*overrides, *extra], seeds, compose)]
+
+
+def _of_seeds(overrides: list[str], seeds: ListConfig, compose: Compose) -> Iterator[RunSpec]:
+    """Yield a run for every seed, composed once: a seed is a value of its own, which chooses no file."""
+    composed: DictConfig | None = None
+    for seed in seeds:
+        own = [*overrides, f"seed={seed}"]
+        if composed is None or type(seed) is not int:
+            composed = compose(own)
+        else:
+            composed = copy.deepcopy(composed)
+            composed.seed = seed
+        yield _run_spec(own, composed)
 
 
 def _value_overrides(config: DictConfig, overrides: list[str]) -> list[list[str]]:
@@ -124,8 +135,8 @@ def _value_overrides(config: DictConfig, overrides: list[str]) -> list[list[str]
     ]
 
 
-def _run_spec(overrides: list[str], compose: Compose) -> RunSpec:
-    config = read_run_config(compose(overrides))
+def _run_spec(overrides: list[str], composed: DictConfig) -> RunSpec:
+    config = read_run_config(composed)
     _check_permissions(config, overrides)
     return RunSpec(tuple(overrides), config)
 
