@@ -7,12 +7,19 @@ import re
 import sys
 
 import pytest
-from tests.conftest import read_results
+from tests.conftest import instead, read_results
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.cli.main import dispatch
+from ablate.config.folder import config_folder
 from ablate.pricing.devices import accelerators
 from ablate.pricing.meter import FUSED_ATTENTION
+from ablate.pricing.show import table
+
+TINY = [path.stem for path in (config_folder() / "task").glob("words-*.yaml")]
+TINY += [
+    path.stem.removeprefix("shapes-") for path in (config_folder() / "task").glob("shapes-*.yaml")
+]
 
 
 @pytest.fixture
@@ -21,7 +28,7 @@ def plan(arguments, capsys, monkeypatch):
 
     def call(*words):
         capsys.readouterr()
-        code = dispatch(["plan", *arguments, *words])
+        code = dispatch(["plan", *instead(arguments, words)])
         return code, capsys.readouterr()
 
     return call
@@ -106,27 +113,30 @@ def test_hours_are_empty_where_nothing_says_how_fast_a_device_is(plan):
 
 def test_the_table_and_csv_say_the_same(plan):
     words = ("method=full", "--device", "l4")
-    code, table = plan(*words)
+    code, shown = plan(*words)
     assert code == 0
-    assert "1 run, 0 done, 1 to run; on l4, bf16" in table.out
-    assert re.search(r"^total: [\d.]+ TFLOP, \S+ to \S+ GPU hours$", table.out, re.MULTILINE)
-    assert "assumed: " in table.out
+    assert "1 run, 0 done, 1 to run; on l4, bf16" in shown.out
+    assert re.search(r"^total: [\d.]+ TFLOP, \S+ to \S+ GPU hours$", shown.out, re.MULTILINE)
+    assert "assumed: " in shown.out
     code, streams = plan(*words, "cluster=slurm", "cluster.partition=gpu", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(streams.out))
-    assert row["run_id"] in table.out
+    assert row["run_id"] in shown.out
     assert row["importance_flops"] == "0"
     assert "total: " in streams.err
 
 
 def test_what_cannot_be_priced_is_said_and_left_out_of_the_total(plan):
-    words = ("method=full", "tasks=tiny", "+task@tasks.tasks.vqav2=vqav2")
-    made = planned(plan, *words)
+    few = [f"tasks.tasks.{name}.items=4" for name in TINY]
+    made = planned(plan, "method=full", "tasks=tiny", "+task@tasks.tasks.vqav2=vqav2", *few)
     (run,) = made["runs"]
     assert "vqav2: " in run["not_priced"]
+    assert made["is_lower_bound"]
+    assert (run["fits"], run["peak_bytes"] > 0) == (None, True)
     assert run["state"] == "unknown"
     assert run["evaluation_flops"] > 0
     assert any(line.startswith("total: at least ") for line in made["summary"])
-    assert " > " in plan(*words)[1].out
+    shown = [str(cell) for column in table(made["runs"]).columns for cell in column.cells]
+    assert sum(cell.startswith("> ") for cell in shown) == 2
     assert any(line.startswith("whether runs are done is not known") for line in made["summary"])
 
 
@@ -209,9 +219,13 @@ def test_a_damaged_calibration_counts_as_none(plan, tmp_path):
 
 
 def test_a_run_without_any_price_has_no_zeros(plan):
-    made = planned(plan, "method=full", "model.quantization=4bit", "--device", "h100")
-    (run,) = made["runs"]
+    words = ("method=layernorm", "data.shots=1", "data.test_items=8", "--device", "h100")
+    made = planned(plan, *words, "-m", "model.quantization=4bit,null")
+    run, other = made["runs"]
     for key in ("importance", "training", "evaluation"):
         assert run[f"{key}_flops"] is None
     assert (run["hours_low"], run["peak_bytes"], run["fits"]) == (None, None, None)
-    assert made["gpu_hours"] is None
+    assert made["gpu_hours"] == [other["hours_low"], other["hours_high"]]
+    assert made["is_lower_bound"]
+    made = planned(plan, *words, "model.quantization=4bit")
+    assert (made["gpu_hours"], made["summary"][0]) == (None, "total: not known")

@@ -138,6 +138,7 @@ def _print(made: "Plan", format_: str) -> None:
         content = {
             "runs": made.rows,
             "gpu_hours": None if made.hours is None else [made.hours.low, made.hours.high],
+            "is_lower_bound": bool(made.not_priced),
             "summary": list(summary(made)),
             "assumptions": list(assumptions(made)),
         }

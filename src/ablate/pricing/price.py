@@ -79,19 +79,28 @@ class RunPrice:
         ]
 
     @property
+    def has_any(self) -> bool:
+        """Whether anything of what is left has a price, or nothing is left."""
+        return not self.not_priced or any(piece.flops is not None for piece in self.left)
+
+    @property
+    def _lacks_training(self) -> bool:
+        return self.why_not_priced is not None and self.state not in ("done", "trained")
+
+    @property
     def not_priced(self) -> list[str]:
         """What is left and missing in the sums, and why."""
-        reasons = [] if self.why_not_priced is None else [f"training: {self.why_not_priced}"]
+        reasons = [f"training: {self.why_not_priced}"] if self._lacks_training else []
         return reasons + [f"{p.label}: {p.why_not_priced}" for p in self.left if p.flops is None]
 
     @property
     def peak_bytes(self) -> int | None:
-        """The most that what is left holds at once; None if no piece says."""
+        """The most that what is left and has a price holds at once; None if no piece says."""
         return max((p.peak_bytes for p in self.left if p.peak_bytes is not None), default=None)
 
     def flops(self, kind: Kind) -> int | None:
         """Add up what is left of one kind, as far as it is known; None if nothing of it is."""
-        if kind != "evaluation" and self.why_not_priced is not None:
+        if kind != "evaluation" and self._lacks_training:
             return None
         flops = [piece.flops for piece in self.left if piece.kind == kind]
         known = [one for one in flops if one is not None]
