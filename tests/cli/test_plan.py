@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.cli.main import dispatch
 from ablate.config.folder import config_folder
-from ablate.pricing.devices import accelerators
+from ablate.pricing.calibration import read_rates
+from ablate.pricing.devices import accelerators, named_device
 from ablate.pricing.meter import FUSED_ATTENTION
 from ablate.pricing.show import table
 
@@ -87,7 +88,7 @@ def test_a_finished_training_leaves_the_evaluation(plan, ablate_run, monkeypatch
 
 def test_a_plan_makes_no_folder_and_no_run(plan, tmp_path):
     before = set(tmp_path.rglob("*"))
-    assert plan("method=full")[0] == 0
+    assert plan("method=frozen")[0] == 0
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -100,19 +101,18 @@ def test_a_device_gives_hours_and_says_whether_it_fits(plan):
     assert made["gpu_hours"] == [run["hours_low"], run["hours_high"]]
     assert (run["device"], run["precision"], run["fits"]) == ("h100", "bf16", "yes")
     assert any("25% to 50%" in line for line in made["assumptions"])
-    (older,) = planned(plan, "method=full", "--device", "t4")["runs"]
-    assert older["precision"] == "fp16"
+    assert named_device("t4", "auto").compute.precision == "fp16"
 
 
 def test_hours_are_empty_where_nothing_says_how_fast_a_device_is(plan):
-    made = planned(plan, "method=full", "device=cpu")
+    made = planned(plan, "method=frozen", "device=cpu")
     assert made["gpu_hours"] is None
     assert made["runs"][0]["hours_low"] is None
     assert any("hours: not known" in line for line in made["summary"])
 
 
 def test_the_table_and_csv_say_the_same(plan):
-    words = ("method=full", "--device", "l4")
+    words = ("method=frozen", "--device", "l4")
     code, shown = plan(*words)
     assert code == 0
     assert "1 run, 0 done, 1 to run; on l4, bf16" in shown.out
@@ -178,7 +178,7 @@ def test_every_device_has_its_numbers():
 
 def test_a_full_size_model_needs_no_file_of_its_own(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["model=llava-1.5-7b", "method=layernorm", "data.shots=1", "data.test_items=8"]
+    words = ["model=llava-1.5-7b", "method=frozen", "data.shots=1", "data.test_items=8"]
     code = dispatch(["plan", *words, "--device", "h100", "--format", "json"])
     streams = capsys.readouterr()
     assert code == 0, streams.err
@@ -191,7 +191,7 @@ def test_a_full_size_model_needs_no_file_of_its_own(capsys, tmp_path, monkeypatc
 
 
 def test_what_was_measured_here_gives_hours_to_every_run_of_its_kind(plan, tmp_path):
-    words = ("method=lorsu", "method.top_k_heads=1", "device=cpu")
+    words = ("method=lora", "data.test_items=8", "device=cpu")
     code, streams = plan(*words, "method.rank=2", "--calibrate")
     assert code == 0, streams.err
     assert "2 speeds measured" in streams.out
@@ -209,13 +209,10 @@ def test_only_the_device_that_is_here_is_measured(capsys):
     assert "Fix: leave --device out" in capsys.readouterr().err
 
 
-def test_a_damaged_calibration_counts_as_none(plan, tmp_path):
-    words = ("method=full", "device=cpu")
-    assert plan(*words, "--calibrate")[0] == 0
-    file = tmp_path / "outputs" / ".cache" / "calibration.json"
-    for content in ("[1]", "{", '{"a": 1, "b": [2, 1], "c": [0, 1]}'):
-        file.write_text(content)
-        assert planned(plan, *words)["gpu_hours"] is None
+@pytest.mark.parametrize("content", ["[1]", "{", '{"a": 1, "b": [2, 1], "c": [0, 1]}'])
+def test_a_damaged_calibration_counts_as_none(tmp_path, content):
+    (tmp_path / "calibration.json").write_text(content)
+    assert read_rates(tmp_path) == {}
 
 
 def test_a_run_without_any_price_has_no_zeros(plan):
