@@ -124,7 +124,7 @@ class _Speeds:
             if piece.kind == "evaluation":
                 key = evaluation_key(run.given, self._device, piece.of)
             else:
-                key = training_key(run.given, self._device)
+                key = training_key(run.given, self._device, piece.of)
             if key in rates:
                 self.used.add(key)
             else:
