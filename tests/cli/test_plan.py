@@ -156,6 +156,10 @@ def test_what_cannot_be_priced_is_said_and_left_out_of_the_total(plan):
         (["method=lroa"], "Did you mean 'lora'?"),
         (["method.rank=0"], "method.rank"),
         (["model.llava=nobody/nothing"], "nobody/nothing"),
+        (
+            ["model=llava", "model.llava=llava-hf/llava-1.5-7b-hf"],
+            "Model 'llava-hf/llava-1.5-7b-hf' has no chat template",
+        ),
         (["--device"], "expected one argument"),
     ],
 )
