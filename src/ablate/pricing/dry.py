@@ -118,8 +118,9 @@ def _states(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
 
 def _filled(shapes: list[tuple[tuple[int, ...], torch.dtype]], length: int) -> DynamicCache:
     """Return keys and values of `length` tokens."""
-    layers = [
+    # One by one: the cache copies them.
+    layers = (
         tuple(hollow(*size[:2], length, size[3], dtype=dtype) for _ in range(2))
         for size, dtype in shapes
-    ]
+    )
     return DynamicCache(layers)

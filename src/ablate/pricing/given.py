@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+import torch
 from torch import Tensor, nn
 
 from ablate.methods.base import Method
 from ablate.models.compute import Compute
 from ablate.models.skeleton import without_content
 from ablate.models.vlm import VisionLanguageModel
-from ablate.pricing.batches import Step, count
+from ablate.pricing.batches import Step, count, makings
 from ablate.pricing.dry import DryModel
 from ablate.pricing.part import Part
 from ablate.training.importance import importance_batches, mean_gradients_of
@@ -57,6 +59,12 @@ class Given:
         with self._dry.metered() as meter:
             self.examples = stage.examples(self._dry.vlm)
         self.reading_flops = meter.flops
+
+    @cached_property
+    def made_of(self) -> Tensor:
+        """`makings` of every example by itself, `[n, kinds]`."""
+        loss = self.examples.loss
+        return makings(loss, ((one,) for one in torch.arange(loss.n).split(1)))
 
     def importance(self, method: Method) -> Importance:
         """Rank the weights that a method wants ranked, by a few batches that stand for all."""

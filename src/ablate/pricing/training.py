@@ -13,7 +13,7 @@ from ablate.methods.peft_types import first_line, needs_content
 from ablate.models.compute import Compute
 from ablate.models.skeleton import without_content
 from ablate.models.vlm import VisionLanguageModel
-from ablate.pricing.batches import chosen, makings, of_all
+from ablate.pricing.batches import chosen, of_all
 from ablate.pricing.dry import DryModel, tensor_bytes
 from ablate.pricing.given import Given
 from ablate.pricing.hollow import ContentNeededError
@@ -107,7 +107,7 @@ def price_stage(
     trained = [p for p in dry.vlm.parameters() if p.requires_grad]
     # A run holds the gradients that it ranked by until its stage ends.
     with dry.metered(gradients.values()) as meter:
-        measuring_flops += _measured(stage, examples.loss, dry.vlm, gradients, meter, compute, seed)
+        measuring_flops += _measured(stage, given, dry.vlm, gradients, meter, compute, seed)
         effective = None
         if examples.probes is not None:
             columns = totals(audit(dry.vlm, examples.probes, compute))
@@ -155,7 +155,7 @@ def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> tuple[
 
 def _measured(
     stage: Stage,
-    loss: Loss,
+    given: Given,
     vlm: VisionLanguageModel,
     gradients: Mapping[str, Tensor],
     meter: Meter,
@@ -163,7 +163,7 @@ def _measured(
     seed: int,
 ) -> int:
     """Let a method measure a few examples, which stand for all; return the operations."""
-    made_of = makings(loss, ((one,) for one in torch.arange(loss.n).split(1)))
+    loss, made_of = given.examples.loss, given.made_of
     rows = torch.tensor(chosen(made_of))
     asked: list[Tensor] = []
     flops: list[int] = []
