@@ -7,12 +7,20 @@ import re
 import sys
 
 import pytest
-from tests.conftest import read_results
+from tests.conftest import instead, read_results
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.cli.main import dispatch
-from ablate.pricing.devices import accelerators
+from ablate.config.folder import config_folder
+from ablate.pricing.calibration import read_rates
+from ablate.pricing.devices import accelerators, named_device
 from ablate.pricing.meter import FUSED_ATTENTION
+from ablate.pricing.show import table
+
+TINY = [path.stem for path in (config_folder() / "task").glob("words-*.yaml")]
+TINY += [
+    path.stem.removeprefix("shapes-") for path in (config_folder() / "task").glob("shapes-*.yaml")
+]
 
 
 @pytest.fixture
@@ -21,7 +29,7 @@ def plan(arguments, capsys, monkeypatch):
 
     def call(*words):
         capsys.readouterr()
-        code = dispatch(["plan", *arguments, *words])
+        code = dispatch(["plan", *instead(arguments, words)])
         return code, capsys.readouterr()
 
     return call
@@ -80,7 +88,7 @@ def test_a_finished_training_leaves_the_evaluation(plan, ablate_run, monkeypatch
 
 def test_a_plan_makes_no_folder_and_no_run(plan, tmp_path):
     before = set(tmp_path.rglob("*"))
-    assert plan("method=full")[0] == 0
+    assert plan("method=frozen")[0] == 0
     assert set(tmp_path.rglob("*")) == before
 
 
@@ -93,40 +101,42 @@ def test_a_device_gives_hours_and_says_whether_it_fits(plan):
     assert made["gpu_hours"] == [run["hours_low"], run["hours_high"]]
     assert (run["device"], run["precision"], run["fits"]) == ("h100", "bf16", "yes")
     assert any("25% to 50%" in line for line in made["assumptions"])
-    (older,) = planned(plan, "method=full", "--device", "t4")["runs"]
-    assert older["precision"] == "fp16"
+    assert named_device("t4", "auto").compute.precision == "fp16"
 
 
 def test_hours_are_empty_where_nothing_says_how_fast_a_device_is(plan):
-    made = planned(plan, "method=full", "device=cpu")
+    made = planned(plan, "method=frozen", "device=cpu")
     assert made["gpu_hours"] is None
     assert made["runs"][0]["hours_low"] is None
     assert any("hours: not known" in line for line in made["summary"])
 
 
 def test_the_table_and_csv_say_the_same(plan):
-    words = ("method=full", "--device", "l4")
-    code, table = plan(*words)
+    words = ("method=frozen", "--device", "l4")
+    code, shown = plan(*words)
     assert code == 0
-    assert "1 run, 0 done, 1 to run; on l4, bf16" in table.out
-    assert re.search(r"^total: [\d.]+ TFLOP, \S+ to \S+ GPU hours$", table.out, re.MULTILINE)
-    assert "assumed: " in table.out
+    assert "1 run, 0 done, 1 to run; on l4, bf16" in shown.out
+    assert re.search(r"^total: [\d.]+ TFLOP, \S+ to \S+ GPU hours$", shown.out, re.MULTILINE)
+    assert "assumed: " in shown.out
     code, streams = plan(*words, "cluster=slurm", "cluster.partition=gpu", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(streams.out))
-    assert row["run_id"] in table.out
+    assert row["run_id"] in shown.out
     assert row["importance_flops"] == "0"
     assert "total: " in streams.err
 
 
 def test_what_cannot_be_priced_is_said_and_left_out_of_the_total(plan):
-    words = ("method=full", "tasks=tiny", "+task@tasks.tasks.vqav2=vqav2")
-    made = planned(plan, *words)
+    few = [f"tasks.tasks.{name}.items=4" for name in TINY]
+    made = planned(plan, "method=full", "tasks=tiny", "+task@tasks.tasks.vqav2=vqav2", *few)
     (run,) = made["runs"]
     assert "vqav2: " in run["not_priced"]
+    assert made["is_lower_bound"]
+    assert (run["fits"], run["peak_bytes"] > 0) == (None, True)
     assert run["state"] == "unknown"
     assert run["evaluation_flops"] > 0
     assert any(line.startswith("total: at least ") for line in made["summary"])
-    assert " > " in plan(*words)[1].out
+    shown = [str(cell) for column in table(made["runs"]).columns for cell in column.cells]
+    assert sum(cell.startswith("> ") for cell in shown) == 2
     assert any(line.startswith("whether runs are done is not known") for line in made["summary"])
 
 
@@ -135,13 +145,21 @@ def test_what_cannot_be_priced_is_said_and_left_out_of_the_total(plan):
     [
         (["--device", "h1000"], "Unknown device 'h1000'. Did you mean 'h100'?"),
         (["--utilisation", "1.5"], "--utilisation is '1.5'"),
+        (["--utilisation", "0.3-"], "--utilisation is '0.3-'"),
         (["--utilisation", "0.5-0.3"], "--utilisation is '0.5-0.3'"),
         (["--format", "xml"], "Unknown format 'xml'"),
         (["--cfg", "job"], "--cfg is for `ablate run`"),
-        (["--divice", "h100"], "There is no flag '--divice'"),
+        (["--divice", "h100"], "Unknown flag '--divice'. Did you mean '--device'?"),
+        (["--rank=8"], "Fix: write method.rank=8"),
+        (["--device=h100", "--device=l4"], "--device is given twice"),
+        (["cluster=bux"], "Unknown cluster 'bux'. Did you mean 'box'?"),
         (["method=lroa"], "Did you mean 'lora'?"),
         (["method.rank=0"], "method.rank"),
         (["model.llava=nobody/nothing"], "nobody/nothing"),
+        (
+            ["model=llava", "model.llava=llava-hf/llava-1.5-7b-hf"],
+            "Model 'llava-hf/llava-1.5-7b-hf' has no chat template",
+        ),
         (["--device"], "expected one argument"),
     ],
 )
@@ -164,7 +182,7 @@ def test_every_device_has_its_numbers():
 
 def test_a_full_size_model_needs_no_file_of_its_own(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["model=llava-1.5-7b", "method=layernorm", "data.shots=1", "data.test_items=8"]
+    words = ["model=llava-1.5-7b", "method=frozen", "data.shots=1", "data.test_items=8"]
     code = dispatch(["plan", *words, "--device", "h100", "--format", "json"])
     streams = capsys.readouterr()
     assert code == 0, streams.err
@@ -177,7 +195,7 @@ def test_a_full_size_model_needs_no_file_of_its_own(capsys, tmp_path, monkeypatc
 
 
 def test_what_was_measured_here_gives_hours_to_every_run_of_its_kind(plan, tmp_path):
-    words = ("method=lorsu", "method.top_k_heads=1", "device=cpu")
+    words = ("method=lora", "data.test_items=8", "device=cpu")
     code, streams = plan(*words, "method.rank=2", "--calibrate")
     assert code == 0, streams.err
     assert "2 speeds measured" in streams.out
@@ -195,19 +213,20 @@ def test_only_the_device_that_is_here_is_measured(capsys):
     assert "Fix: leave --device out" in capsys.readouterr().err
 
 
-def test_a_damaged_calibration_counts_as_none(plan, tmp_path):
-    words = ("method=full", "device=cpu")
-    assert plan(*words, "--calibrate")[0] == 0
-    file = tmp_path / "outputs" / ".cache" / "calibration.json"
-    for content in ("[1]", "{", '{"a": 1, "b": [2, 1], "c": [0, 1]}'):
-        file.write_text(content)
-        assert planned(plan, *words)["gpu_hours"] is None
+@pytest.mark.parametrize("content", ["[1]", "{", '{"a": 1, "b": [2, 1], "c": [0, 1]}'])
+def test_a_damaged_calibration_counts_as_none(tmp_path, content):
+    (tmp_path / "calibration.json").write_text(content)
+    assert read_rates(tmp_path) == {}
 
 
 def test_a_run_without_any_price_has_no_zeros(plan):
-    made = planned(plan, "method=full", "model.quantization=4bit", "--device", "h100")
-    (run,) = made["runs"]
+    words = ("method=layernorm", "data.shots=1", "data.test_items=8", "--device", "h100")
+    made = planned(plan, *words, "-m", "model.quantization=4bit,null")
+    run, other = made["runs"]
     for key in ("importance", "training", "evaluation"):
         assert run[f"{key}_flops"] is None
     assert (run["hours_low"], run["peak_bytes"], run["fits"]) == (None, None, None)
-    assert made["gpu_hours"] is None
+    assert made["gpu_hours"] == [other["hours_low"], other["hours_high"]]
+    assert made["is_lower_bound"]
+    made = planned(plan, *words, "model.quantization=4bit")
+    assert (made["gpu_hours"], made["summary"][0]) == (None, "total: not known")

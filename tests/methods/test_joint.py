@@ -59,6 +59,17 @@ def test_each_part_is_trained_by_its_own_method(encoder, language, tiny_random_v
     assert n_trained(vlm) == {"projector": projector, **alone(encoder), **alone(language)}
 
 
+def test_what_a_method_measures_beside_others_is_what_it_measures_alone(tiny_random_vlm):
+    method, alone_ = joint("ewc", "full-l"), build_method(method_config("ewc"), "lm")
+    for one, vlm in ((method, tiny_random_vlm), (alone_, build_tiny_random_vlm())):
+        vlm.requires_grad_(False)
+        one.attach(vlm, task(vlm, "lm").session(one, vlm, epochs=1, seed=0))
+    beside, by_itself = method.state_dict()["encoder"]["fisher"], alone_.state_dict()["fisher"]
+    assert beside.keys() == by_itself.keys()
+    for name, values in by_itself.items():
+        torch.testing.assert_close(beside[name], values)
+
+
 @pytest.mark.parametrize(("encoder", "language"), PAIRS)
 def test_the_update_alone_gives_the_trained_model_back(encoder, language, tiny_random_vlm):
     vlm = tiny_random_vlm.requires_grad_(False)

@@ -1,4 +1,4 @@
-"""At the size of CLIP ViT-L/14-336 and two layers of LLaVA-1.5-7B: the price against a step in earnest."""
+"""At the size of CLIP ViT-L/14-336 and one layer of LLaVA-1.5-7B: the price against a step in earnest."""
 
 import copy
 import gc
@@ -28,13 +28,13 @@ def skeleton(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     known = architectures()
     llava = copy.deepcopy(known["llava-hf/llava-1.5-7b-hf"])
-    llava["config"]["text_config"]["num_hidden_layers"] = 2
+    llava["config"]["text_config"]["num_hidden_layers"] = 1
     write_stand_in(llava, folder / "llava")
     write_stand_in(known["openai/clip-vit-large-patch14-336"], folder / "clip")
     places = str(folder / "llava"), str(folder / "clip")
     prompt = "USER: <image>\n{question} ASSISTANT:"
     shipped = run_config("model=llava-1.5-7b").model
-    config = replace(shipped, name="two-layers", llava=places[0], clip=places[1], prompt=prompt)
+    config = replace(shipped, name="one-layer", llava=places[0], clip=places[1], prompt=prompt)
     return vlm_skeleton(config, None)
 
 

@@ -35,6 +35,7 @@ def real(made, compute):
     """
     vlm, method, train = small(compute), made.method, made.train
     loss = made.examples(vlm).loss
+    flops_before = operations(lambda: made.examples(vlm))
     parameters = method.importance_parameters(vlm)
     importance_flops = importance_bytes = 0
     if parameters:
@@ -44,8 +45,11 @@ def real(made, compute):
 
         importance_flops, importance_bytes = operations(rank), most_bytes(vlm, rank)
 
+    session = task(vlm, loss.name, compute=compute).session(method, vlm, EPOCHS, 0)
+
     def attach_and_train():
-        method.attach(vlm, task(vlm, loss.name, compute=compute).session(method, vlm, EPOCHS, 0))
+        nonlocal flops_before
+        flops_before += operations(lambda: method.attach(vlm, session))
         train_once(lambda _: gc.collect())
 
     def train_once(on_step=lambda _: None):
@@ -53,12 +57,15 @@ def real(made, compute):
 
     with recomputing(vlm, train.gradient_checkpointing):
         n_bytes, flops = most_bytes(vlm, attach_and_train), operations(train_once)
-    columns = totals(audit(vlm, Probes(task(vlm, "lm", compute=compute).loss, None), compute))
+    probes = Probes(task(vlm, "lm", compute=compute).loss, None)
+    flops_before += operations(lambda: audit(vlm, probes, compute))
+    columns = totals(audit(vlm, probes, compute))
     return {
         "trained": columns["trainable_parameters"],
         "effective": columns["effective_parameters"],
         "n_steps": 2 * EPOCHS,
         "importance_flops": importance_flops,
+        "measuring_flops": flops_before,
         "training_flops": flops,
         "importance_bytes": importance_bytes,
         "peak_bytes": n_bytes,
@@ -68,7 +75,7 @@ def real(made, compute):
 def assert_alike(found, expected):
     for name in ("trained", "effective", "n_steps"):
         assert getattr(found, name) == expected[name], name
-    for name in ("importance_flops", "training_flops"):
+    for name in ("importance_flops", "measuring_flops", "training_flops"):
         assert getattr(found, name) == pytest.approx(expected[name], rel=0.02), name
     for name in ("importance_bytes", "peak_bytes"):
         assert getattr(found, name) == pytest.approx(expected[name], rel=0.2), name
@@ -82,9 +89,10 @@ def test_the_price_is_what_a_real_stage_takes(name, loss, precision):
 
 
 def joint():
+    """EWC beside others: it passes its data while it alone is trained."""
     return Joint(
         {
-            "encoder": build_method(method_config("lorsu"), "lm"),
+            "encoder": build_method(method_config("ewc"), "lm"),
             "language_model": build_method(method_config("lora-l"), "lm"),
             "projector": Full("projector", 1.0),
         }

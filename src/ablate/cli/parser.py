@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ablate.config.errors import ConfigError, unknown
 
@@ -17,6 +17,18 @@ class Parser(argparse.ArgumentParser):
             command: As it is typed, `ablate report`; `--help` is the command's own to answer.
         """
         super().__init__(prog=command, add_help=False, allow_abbrev=False)
+        self.register("action", None, _Once)
+
+    def split(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Take the flags out of the words of `ablate run`.
+
+        Returns:
+            The flags, and all other words in their order.
+
+        Raises:
+            ConfigError: If a flag lacks its value or has one too many.
+        """
+        return self.parse_known_args(arguments)
 
     def read(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Read the arguments.
@@ -37,6 +49,22 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse what argparse would print eight lines of usage for, and leave."""
         refuse(message, self.prog)
+
+
+class _Once(argparse._StoreAction):
+    """Stores a value, and refuses another one for the same flag, of which argparse would take the last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401  # as argparse has it
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest, self.default)
+        if option_string is not None and before not in (self.default, values):
+            raise ConfigError(f"{option_string} is given twice. Fix: give it once.")
+        super().__call__(parser, namespace, values, option_string)
 
 
 def refuse(message: str, command: str) -> NoReturn:

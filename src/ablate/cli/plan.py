@@ -4,25 +4,20 @@ import argparse
 import csv
 import json
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import yaml
-from hydra._internal.utils import get_args_parser
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ablate.cli.arguments import checked_arguments
 from ablate.cli.explain import explain
+from ablate.cli.parser import Parser
+from ablate.cli.plan_words import specs_of
 from ablate.config.errors import ConfigError, one_line, unknown
-from ablate.plans.base import compose_words
-from ablate.sweep.expansion import RunSpec, expand
+from ablate.sweep.expansion import RunSpec
 
 if TYPE_CHECKING:
     from ablate.pricing.plan import Plan
@@ -46,9 +41,6 @@ exit codes: 0 planned, 2 an error in usage or configuration
 FORMATS = ("terminal", "csv", "json")
 _USUAL_UTILISATION = "0.3-0.5"
 _USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
-_WHERE = re.compile(r"\+*(cluster[.=]|hydra/launcher=|hydra\.launcher\.)")
-# Those of Hydra's flags that say what is run.
-_RUN_FLAGS = {"multirun", "config_dir"}
 
 
 def plan(arguments: list[str]) -> int:
@@ -65,8 +57,10 @@ def plan(arguments: list[str]) -> int:
     os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
     words: list[str] = []
     try:
-        given, words = _parse(arguments)
-        _print(_plan(given, _specs(words)), given.format)
+        parser = _parser()
+        given, words = parser.split(arguments)
+        _check(given)
+        _print(_plan(given, specs_of(words, parser.flags())), given.format)
     except _USAGE as error:
         print(f"ablate plan: {one_line(explain(error, words))}", file=sys.stderr)
         return 2
@@ -75,19 +69,16 @@ def plan(arguments: list[str]) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message[:1].upper()}{message[1:]}. Fix: `ablate plan --help`.")
-
-
-def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Take the flags of a plan out of the words of a run."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser("ablate plan")
     parser.add_argument("--device")
     parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--utilisation", default=_USUAL_UTILISATION)
     parser.add_argument("--format", default=FORMATS[0])
-    given, words = parser.parse_known_args(arguments)
+    return parser
+
+
+def _check(given: argparse.Namespace) -> None:
     if given.format not in FORMATS:
         raise unknown("format", given.format, FORMATS)
     if given.calibrate and given.device is not None:
@@ -95,13 +86,12 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
             "--calibrate times the device that is here, but --device names another. Fix: leave --device out."
         )
     _utilisation(given.utilisation)
-    return given, words
 
 
 def _utilisation(text: str) -> tuple[float, float]:
-    low, _, high = text.partition("-")
+    low, dash, high = text.partition("-")
     try:
-        found = float(low), float(high or low)
+        found = float(low), float(high if dash else low)
     except ValueError:
         found = 0.0, 0.0
     if not 0 < found[0] <= found[1] <= 1:
@@ -110,27 +100,6 @@ def _utilisation(text: str) -> tuple[float, float]:
             f"Fix: --utilisation {_USUAL_UTILISATION}."
         )
     return found
-
-
-def _specs(words: list[str]) -> list[RunSpec]:
-    """Expand the words of a run into runs.
-
-    Raises:
-        ConfigError: If a word is wrong, or a flag of `ablate run` makes no sense here.
-    """
-    # Where runs would be made changes none of them, and needs nothing here.
-    checked = checked_arguments([word for word in words if not _WHERE.match(word)])
-    given = get_args_parser().parse_args(checked)
-    for name, value in vars(given).items():
-        if name not in (*_RUN_FLAGS, "overrides") and value:
-            flag = f"--{name.replace('_', '-')}"
-            raise ConfigError(f"{flag} is for `ablate run`. Fix: leave it out.")
-    folder = None if given.config_dir is None else Path(given.config_dir)
-
-    def compose(overrides: list[str]) -> DictConfig:
-        return compose_words(overrides, folder).config
-
-    return expand(OverridesParser.create().parse_overrides(given.overrides), compose)
 
 
 def _plan(given: argparse.Namespace, specs: Sequence[RunSpec]) -> "Plan":
@@ -169,6 +138,7 @@ def _print(made: "Plan", format_: str) -> None:
         content = {
             "runs": made.rows,
             "gpu_hours": None if made.hours is None else [made.hours.low, made.hours.high],
+            "is_lower_bound": bool(made.not_priced),
             "summary": list(summary(made)),
             "assumptions": list(assumptions(made)),
         }

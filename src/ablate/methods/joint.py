@@ -1,7 +1,7 @@
 """Several methods at once, each on a part of the model of its own."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,13 +41,29 @@ class Joint(Method):
             named |= method.importance_parameters(vlm)
         return named
 
-    def attach(self, vlm: VisionLanguageModel, session: Session) -> None:
-        """Attach one method after the other: each measures a model in which it alone is trained."""
-        self._one_by_one(vlm, lambda method: method.attach(vlm, session))
-
     def make_trainable(self, vlm: VisionLanguageModel, session: Session) -> None:
-        """Make one part after the other trainable."""
-        self._one_by_one(vlm, lambda method: method.make_trainable(vlm, session))
+        """Make one part after the other trainable; an adapter freezes all but itself, so again those before it."""
+        trained: list[nn.Parameter] = []
+        for part, method in self._by_part.items():
+            with self._own_adapter(vlm, part):
+                method.make_trainable(vlm, session)
+            trained += [p for p in vlm.parameters() if p.requires_grad]
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+    def measure(self, session: Session) -> None:
+        """Let one method after the other measure a model in which it alone is trained."""
+        if self._adapted is None:
+            raise RuntimeError("Joint is not attached to a model.")
+        trained = {n: p for n, p in self._adapted.named_parameters() if p.requires_grad}
+        try:
+            for method in self._by_part.values():
+                for name, parameter in trained.items():
+                    parameter.requires_grad_(part_of(name) in method.parts())
+                method.measure(session)
+        finally:
+            for parameter in trained.values():
+                parameter.requires_grad_(True)
 
     def penalty(self) -> Tensor | None:
         """Return the sum of all penalties, if there is any."""
@@ -95,16 +111,6 @@ class Joint(Method):
             if part in self._peft_configs:
                 vars(self._adapted)["peft_config"] = self._peft_configs.pop(part)
             method.merge()
-
-    def _one_by_one(self, vlm: VisionLanguageModel, attach: Callable[[Method], None]) -> None:
-        """Attach all methods; an adapter freezes all but itself, so those parameters are made trainable again."""
-        trained: list[nn.Parameter] = []
-        for part, method in self._by_part.items():
-            with self._own_adapter(vlm, part):
-                attach(method)
-            trained += [p for p in vlm.parameters() if p.requires_grad]
-        for parameter in trained:
-            parameter.requires_grad_(True)
 
     @contextmanager
     def _own_adapter(self, vlm: VisionLanguageModel, part: str) -> Iterator[None]:

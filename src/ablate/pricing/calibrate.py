@@ -63,18 +63,20 @@ def _rates(
     """Time what was not timed yet; None where there is nothing to time."""
     config, compute = run.config, device.compute
     tasks = {evaluation_key(config, device, task.name): task for task in run.tasks}
-    trained = training_key(config, device)
-    if {*tasks, trained} <= {*timed}:
+    stages = stages_of(config, without_images(run.data))
+    # The first of those with one label, which sessions share.
+    trained = {training_key(config, device, stage.label): stage for stage in reversed(stages)}
+    if {*tasks, *trained} <= {*timed}:
         return {}
-    stage = stages_of(config, without_images(run.data))[-1]
-    with borrowed(config, compute, stage.method.parts()) as vlm:
-        new = {
-            key: _evaluation(task, vlm, run, compute)
-            for key, task in tasks.items()
-            if key not in timed
-        }
-        if trained not in timed:
-            new[trained] = _training(stage, vlm, compute, config.seed)
+    new: dict[str, Rate | None] = {}
+    parts = frozenset[str]().union(*(stage.method.parts() for stage in stages))
+    with borrowed(config, compute, parts) as vlm:
+        for key, task in tasks.items():
+            if key not in timed:
+                new[key] = _evaluation(task, vlm, run, compute)
+        for key, stage in trained.items():
+            if key not in timed:
+                new[key] = _training(stage, vlm, compute, config.seed)
     return new
 
 

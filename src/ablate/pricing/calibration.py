@@ -12,6 +12,7 @@ import torch
 from ablate.config.schema import RunConfig
 from ablate.models.files import model_source
 from ablate.pricing.devices import Device
+from ablate.recipes.instructions import ALIGN
 from ablate.results.cache import writing
 
 _FILE = "calibration.json"
@@ -30,15 +31,25 @@ class Rate:
     high: float
 
 
-def training_key(config: RunConfig, device: Device) -> str:
-    """Name what the speed of a training step depends on: not rank, heads or sparsity, which change little of a step."""
+def training_key(config: RunConfig, device: Device, stage: str) -> str:
+    """Name what the speed of a step depends on: not rank, heads or sparsity, which change little of it.
+
+    Args:
+        config: The run.
+        device: Where.
+        stage: Label of the stage.
+    """
     recipe = config.train
+    methods = [one and one.name for one in (config.method, config.language, config.projector)]
+    if stage == ALIGN and config.align is not None:
+        # It trains the projector, whatever a run's methods are.
+        recipe, methods = config.align, [None, None, None]
     return _key(
         config,
         device,
         "training",
-        method=config.method.name,
-        language=None if config.language is None else config.language.name,
+        stage=stage,
+        methods=methods,
         loss=config.loss,
         batch_size=recipe.batch_size,
         recomputes=recipe.gradient_checkpointing,
@@ -46,8 +57,23 @@ def training_key(config: RunConfig, device: Device) -> str:
 
 
 def evaluation_key(config: RunConfig, device: Device, task: str) -> str:
-    """Name what the speed of a task's batches depends on."""
-    return _key(config, device, "evaluation", task=task, batch_size=config.eval.batch_size)
+    """Name what the speed of a task's batches depends on: one word after the other is slower than all at once."""
+    return _key(
+        config,
+        device,
+        "evaluation",
+        task=task,
+        scoring=_scoring(config, task),
+        max_new_tokens=config.eval.max_new_tokens,
+        batch_size=config.eval.batch_size,
+    )
+
+
+def _scoring(config: RunConfig, task: str) -> str | None:
+    """Return how a task is answered, where that is a choice."""
+    own = [data for data in (config.data, *config.controls.values()) if data.name == task]
+    suite = config.tasks.tasks if config.tasks else {}
+    return next((getattr(one, "scoring", None) for one in (*own, suite.get(task))), None)
 
 
 def _key(config: RunConfig, device: Device, kind: str, **values: object) -> str:

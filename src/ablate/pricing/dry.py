@@ -13,6 +13,7 @@ from ablate.models.encoders.preprocessing import image_side
 from ablate.models.vlm import VisionLanguageModel
 from ablate.pricing.hollow import hollow, hollow_out
 from ablate.pricing.meter import Meter
+from ablate.pricing.thin import alike_layers
 
 
 class DryModel:
@@ -39,11 +40,22 @@ class DryModel:
         cast("Any", vlm).resize = resize
         cast("Any", vlm.llava).generate = self._generate
         self._meter: Meter | None = None
+        layers = alike_layers(vlm)
+        self._times = 1 if layers is None else layers.times
+        self._absent_bytes = 0 if layers is None else layers.absent_bytes
+        if layers is not None:
+            layers.watch(lambda: self._meter)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Parameters and buffers, those of an adapter among them."""
+        return self._absent_bytes + tensor_bytes([*self.vlm.parameters(), *self.vlm.buffers()])
 
     @contextmanager
     def metered(self, beside: Iterable[Tensor] = ()) -> Iterator[Meter]:
         """Count what the block takes, the model's own tensors and those `beside` it being there already."""
-        with Meter([*self.vlm.parameters(), *self.vlm.buffers(), *beside]) as self._meter:
+        there = [*self.vlm.parameters(), *self.vlm.buffers(), *beside]
+        with Meter(there, self._absent_bytes) as self._meter:
             yield self._meter
         self._meter = None
 
@@ -65,13 +77,15 @@ class DryModel:
                 self._next_token(cache, length + 1, input_ids=ids)
             shapes = _shapes(cache)
             del cache
+            full = _filled(shapes, length + n_passes - 1)
+            if self._times > 1:
+                for tensor in _states(full)[1]:
+                    self._meter.weigh(tensor, self._times)
             with self._meter.times(n_passes / 2):
-                self._next_token(
-                    _filled(shapes, length + n_passes - 1), length + n_passes, input_ids=ids
-                )
-            self._meter.read_bytes += n_passes * tensor_bytes(
-                [*self.vlm.llava.model.language_model.parameters(), self.vlm.llava.lm_head.weight]
-            )
+                self._next_token(full, length + n_passes, input_ids=ids)
+            language = self.vlm.llava.model.language_model.parameters()
+            one_word = tensor_bytes([*language, self.vlm.llava.lm_head.weight])
+            self._meter.read_bytes += n_passes * (one_word + self._absent_bytes)
         return torch.zeros(n_prompts, n_passes + 1, dtype=torch.int64)
 
     def _next_token(self, cache: DynamicCache, length: int, **given: Tensor) -> None:
@@ -93,15 +107,20 @@ def tensor_bytes(tensors: Iterable[Tensor]) -> int:
 
 def _shapes(cache: DynamicCache) -> list[tuple[tuple[int, ...], torch.dtype]]:
     """Return shape and type of every layer's keys."""
-    return [
-        (tuple(layer.keys.shape), layer.keys.dtype) for layer in cast("list[Any]", cache.layers)
-    ]
+    return [(tuple(keys.shape), keys.dtype) for keys, _ in _states(cache)]
+
+
+def _states(cache: DynamicCache) -> list[tuple[Tensor, Tensor]]:
+    """Return every layer's keys and values."""
+    # transformers types them as optional: they are None before the first pass.
+    return [(layer.keys, layer.values) for layer in cast("list[Any]", cache.layers)]
 
 
 def _filled(shapes: list[tuple[tuple[int, ...], torch.dtype]], length: int) -> DynamicCache:
     """Return keys and values of `length` tokens."""
-    layers = [
+    # One by one: the cache copies them.
+    layers = (
         tuple(hollow(*size[:2], length, size[3], dtype=dtype) for _ in range(2))
         for size, dtype in shapes
-    ]
+    )
     return DynamicCache(layers)

@@ -77,26 +77,34 @@ class HollowTensor(Tensor):
             ContentNeededError: If a result's shape depends on content.
         """
         del types
-        named = kwargs or {}
-        effect = _effect(func)
-        if effect == "element":
-            return _element(args[0].dtype)
-        if effect == "true":
-            return True
-        if effect == "by content":
-            raise ContentNeededError(f"{func} depends on content")
-        if effect == "write":
-            return _given(func, args, named)
-        if func.overloadpacket in _INDEXING:
-            args = (args[0], _places(args[1]), *args[2:])
-        if effect == "view":
-            # In inference mode, too, a view of a normal tensor is a normal one.
-            with torch.inference_mode(args[0].is_inference()):
-                return _hollow(_on_meta(func, args, named))
-        key = (func, _key(args), _key(tuple(named.items())))
-        if key not in _shapes:
-            _shapes[key] = _shape(_on_meta(func, args, named))
-        return _blank(_shapes[key])
+        return compute_shapes(func, args, kwargs or {})
+
+
+def compute_shapes(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:  # noqa: ANN401  # as above
+    """Do an operation on tensors some of which have no content.
+
+    Raises:
+        ContentNeededError: If a result's shape depends on content.
+    """
+    effect = _effect(func)
+    if effect == "element":
+        return _element(args[0].dtype)
+    if effect == "true":
+        return True
+    if effect == "by content":
+        raise ContentNeededError(f"{func} depends on content")
+    if effect == "write":
+        return _given(func, args, named)
+    if func.overloadpacket in _INDEXING:
+        args = (args[0], _places(args[1]), *args[2:])
+    if effect == "view":
+        # In inference mode, too, a view of a normal tensor is a normal one.
+        with torch.inference_mode(args[0].is_inference()):
+            return _hollow(_on_meta(func, args, named))
+    key = shapes_of(func, args, named)
+    if key not in _shapes:
+        _shapes[key] = _shape(_on_meta(func, args, named))
+    return _blank(_shapes[key])
 
 
 def hollow_if_large(
@@ -113,7 +121,7 @@ def hollow_if_large(
         return None
     if any(isinstance(given, Tensor) and given.numel() >= _LARGE for given in args):
         return None
-    key = (func, _key(args), _key(tuple(named.items())))
+    key = shapes_of(func, args, named)
     if key not in _shapes:
         try:
             _shapes[key] = _shape(_on_meta(func, args, named))
@@ -204,6 +212,11 @@ def _places(indices: Any) -> list[Any]:  # noqa: ANN401
         else:
             found.append(index)
     return found
+
+
+def shapes_of(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> object:  # noqa: ANN401
+    """Return what the shape of an operation's result depends on, and how much it computes; hashable."""
+    return (func, _key(args), _key(tuple(named.items())) if named else ())
 
 
 def _key(value: Any) -> Any:  # noqa: ANN401

@@ -1,8 +1,9 @@
 """What a piece of code takes: operations by torch's own formulas, and the most bytes that are alive at once."""
 
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch.utils.flop_counter import (
     shape_wrapper,
 )
 
-from ablate.pricing.hollow import HollowTensor, hollow_if_large
+from ablate.pricing.hollow import HollowTensor, compute_shapes, hollow_if_large, shapes_of
 
 _aten = torch.ops.aten
 
@@ -34,6 +35,8 @@ FUSED_ATTENTION = {
     _aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     _aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
+# Operations by what is done and the shapes that it is done to: a model's layers are alike.
+_flops: dict[object, int] = {}
 
 
 class Meter(TorchDispatchMode):
@@ -47,14 +50,20 @@ class Meter(TorchDispatchMode):
         read_bytes: Weights read from memory for the sake of a single token each, where that is what takes the time.
     """
 
-    def __init__(self, alive: Iterable[Tensor]) -> None:
-        """Start from what is there already, such as the model's weights."""
+    def __init__(self, alive: Iterable[Tensor], absent_bytes: int = 0) -> None:
+        """Start from what is there already.
+
+        Args:
+            alive: Such as the model's weights.
+            absent_bytes: Those of what is there in a run, but not here.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self.read_bytes = 0
-        self.peak_bytes = 0
+        self.peak_bytes = self._bytes = absent_bytes
         self._flops = self._last_lap = 0.0
-        self._bytes = 0
-        self._alive: dict[int, weakref.ref[Any]] = {}
+        self._factor = 1.0
+        self._alive: dict[int, _Storage] = {}
+        self._fresh: set[int] | None = None
         for tensor in alive:
             self._add(tensor)
 
@@ -71,30 +80,56 @@ class Meter(TorchDispatchMode):
     @contextmanager
     def times(self, factor: float) -> Iterator[None]:
         """Count the operations of a block so many times."""
-        before = self._flops
+        before, self._factor = self._factor, self._factor * factor
         yield
-        self._flops = before + factor * (self._flops - before)
+        self._factor = before
+
+    def enter(self, times: int) -> None:
+        """Begin to count operations so many times: a layer computes that stands for so many."""
+        self._before, self._factor = self._factor, self._factor * times
+        self._fresh = set()
+
+    def leave(self) -> None:
+        """End what `enter` began."""
+        self._factor = self._before
+
+    def settle(self, times: int, result: Tensor) -> None:
+        """Count what the layer keeps so many times, but for its result, which goes on to the next."""
+        own = _storage(result)._cdata
+        for place in self._fresh or ():
+            if place != own:
+                self._weigh(place, times)
+        self._fresh = None
+
+    def weigh(self, tensor: Tensor, times: int) -> None:
+        """Count a tensor's storage so many times, if it is known."""
+        self._weigh(_storage(tensor)._cdata, times)
 
     def __torch_dispatch__(
         self,
         func: Any,  # noqa: ANN401  # an operation of torch's
-        types: object,
+        types: Sequence[type],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         """Do what is asked for, and count it."""
-        del types
         named = kwargs or {}
         if _is_composite(func):
             # In inference mode these arrive whole.
             with self:
                 return func.decompose(*args, **named)
-        found = hollow_if_large(func, args, named)
-        if found is None:
-            found = func(*args, **named)
+        if HollowTensor in types:
+            found = compute_shapes(func, args, named)
+        else:
+            found = hollow_if_large(func, args, named)
+            if found is None:
+                found = func(*args, **named)
         formula = _formula(func)
         if formula is not None:
-            self._flops += formula(*args, **named, out_val=found)
+            key = shapes_of(func, args, named)
+            if key not in _flops:
+                _flops[key] = formula(*args, **named, out_val=found)
+            self._flops += self._factor * _flops[key]
         for tensor in found if isinstance(found, list | tuple) else (found,):
             if isinstance(tensor, Tensor):
                 self._add(tensor)
@@ -102,17 +137,39 @@ class Meter(TorchDispatchMode):
 
     def _add(self, tensor: Tensor) -> None:
         """Count a tensor's storage, unless it is known."""
-        storage = (tensor.inner if isinstance(tensor, HollowTensor) else tensor).untyped_storage()
+        storage = _storage(tensor)
         place = storage._cdata
         if place not in self._alive:
             size = storage.nbytes()
-            self._alive[place] = weakref.ref(storage, lambda _: self._drop(place, size))
-            self._bytes += size
-            self.peak_bytes = max(self.peak_bytes, self._bytes)
+            self._alive[place] = _Storage(weakref.ref(storage, lambda _: self._drop(place)), size)
+            self._grow(size)
+            if self._fresh is not None:
+                self._fresh.add(place)
 
-    def _drop(self, place: int, size: int) -> None:
-        del self._alive[place]
-        self._bytes -= size
+    def _weigh(self, place: int, times: int) -> None:
+        found = self._alive.get(place)
+        if found is not None:
+            self._grow((times - 1) * found.n_bytes)
+            found.n_bytes *= times
+
+    def _grow(self, n_bytes: int) -> None:
+        self._bytes += n_bytes
+        self.peak_bytes = max(self.peak_bytes, self._bytes)
+
+    def _drop(self, place: int) -> None:
+        self._bytes -= self._alive.pop(place).n_bytes
+
+
+@dataclass
+class _Storage:
+    """A storage that is alive, and the bytes that it counts."""
+
+    reference: "weakref.ref[Any]"
+    n_bytes: int
+
+
+def _storage(tensor: Tensor) -> torch.UntypedStorage:
+    return (tensor.inner if isinstance(tensor, HollowTensor) else tensor).untyped_storage()
 
 
 @cache

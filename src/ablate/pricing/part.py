@@ -31,3 +31,7 @@ class Part(Loss):
     def n_terms(self, indices: Tensor) -> int:
         """Count what that mean is taken over."""
         return self._loss.n_terms(self._rows[indices])
+
+    def n_images(self, indices: Tensor) -> int:
+        """Count the images at `indices`."""
+        return self._loss.n_images(self._rows[indices])

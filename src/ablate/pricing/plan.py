@@ -53,6 +53,11 @@ class Plan:
     measured: frozenset[str]
     assumes_peak: bool
 
+    @property
+    def not_priced(self) -> list[str]:
+        """What is missing in the sums, which are then the least that it takes, and why."""
+        return sorted({reason for price in self.prices for reason in price.not_priced})
+
 
 def make_plan(
     specs: Sequence[RunSpec], device: Device, utilisation: Utilisation, stand_ins: StandIns
@@ -85,7 +90,7 @@ def make_plan(
         prices,
         [row(price, one, device) for price, one in zip(prices, hours, strict=True)],
         device,
-        total_hours(hours),
+        total_hours([h for h, price in zip(hours, prices, strict=True) if price.has_any]),
         utilisation,
         tuple(sorted(stand_ins.used)),
         change,
@@ -119,7 +124,7 @@ class _Speeds:
             if piece.kind == "evaluation":
                 key = evaluation_key(run.given, self._device, piece.of)
             else:
-                key = training_key(run.given, self._device)
+                key = training_key(run.given, self._device, piece.of)
             if key in rates:
                 self.used.add(key)
             else:
@@ -140,14 +145,15 @@ def headline(plan: Plan) -> str:
 
 def summary(plan: Plan) -> Iterator[str]:
     """Yield what the runs take together, whether they fit, and what is missing."""
-    flops = sum(p.flops or 0 for price in plan.prices for p in price.left)
-    missing = sorted({reason for price in plan.prices for reason in price.not_priced})
+    known = [p.flops for price in plan.prices for p in price.left if p.flops is not None]
+    flops, missing = sum(known), plan.not_priced
     least = "at least " if missing else ""
     hours = ""
     if plan.hours is not None:
         unit = "hours" if plan.device.compute.device.type == "cpu" else "GPU hours"
         hours = f", {least}{hours_text(plan.hours.low, plan.hours.high)} {unit}"
-    yield f"total: {least}{number(flops, TERA)} TFLOP{hours}"
+    is_unknown = missing and not known
+    yield "total: not known" if is_unknown else f"total: {least}{number(flops, TERA)} TFLOP{hours}"
     if plan.hours is None and flops:
         yield (
             f"hours: not known, because the peak of '{plan.device.name}' is not. "
@@ -167,8 +173,11 @@ def _memory(plan: Plan) -> Iterator[str]:
         return
     device, most = plan.device, max(peaks)
     verdict = fit(most, device)
+    said, least = _VERDICTS[verdict], "at least " if plan.not_priced else ""
+    if least and verdict == "yes":
+        said = "of what is priced fits"
     yield (
-        f"memory: {number(most, GIGA)} GB at the peak {_VERDICTS[verdict]} on {device.name} "
+        f"memory: {least}{number(most, GIGA)} GB at the peak {said} on {device.name} "
         f"({number(device.memory_bytes, GIGA)} GB, {number(device.usable_bytes, GIGA)} of them for tensors)"
     )
     if verdict == "yes":

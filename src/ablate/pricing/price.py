@@ -15,6 +15,7 @@ from ablate.models.skeleton import vlm_skeleton, without_content
 from ablate.models.vlm import VisionLanguageModel
 from ablate.pricing.dry import DryModel
 from ablate.pricing.evaluation import TaskPrice, price_task
+from ablate.pricing.given import Given
 from ablate.pricing.pieces import (
     Kind,
     Piece,
@@ -24,8 +25,10 @@ from ablate.pricing.pieces import (
     training_pieces,
 )
 from ablate.pricing.planned import PlannedRun
+from ablate.pricing.thin import thinned
 from ablate.pricing.training import StagePrice, price_stage
 from ablate.recipes.build import stages_of
+from ablate.training.stage import Stage
 from ablate.training.trainer import steps_per_epoch
 
 # What changes neither a run's shapes nor how many there are.
@@ -37,6 +40,8 @@ _NO_MATTER: dict[str, Any] = {
     "output_dir": "",
     "force": False,
 }
+# What says how a stage trains its examples, not which they are.
+_METHODS = ("method", "language", "projector")
 _QUANTISED = "what quantised weights take is up to bitsandbytes"
 # What a method or a model raises that needs more than shapes.
 _NOT_PRICED = (NotImplementedError, RuntimeError, TypeError)
@@ -74,19 +79,28 @@ class RunPrice:
         ]
 
     @property
+    def has_any(self) -> bool:
+        """Whether anything of what is left has a price, or nothing is left."""
+        return not self.not_priced or any(piece.flops is not None for piece in self.left)
+
+    @property
+    def _lacks_training(self) -> bool:
+        return self.why_not_priced is not None and self.state not in ("done", "trained")
+
+    @property
     def not_priced(self) -> list[str]:
         """What is left and missing in the sums, and why."""
-        reasons = [] if self.why_not_priced is None else [f"training: {self.why_not_priced}"]
+        reasons = [f"training: {self.why_not_priced}"] if self._lacks_training else []
         return reasons + [f"{p.label}: {p.why_not_priced}" for p in self.left if p.flops is None]
 
     @property
     def peak_bytes(self) -> int | None:
-        """The most that what is left holds at once; None if no piece says."""
+        """The most that what is left and has a price holds at once; None if no piece says."""
         return max((p.peak_bytes for p in self.left if p.peak_bytes is not None), default=None)
 
     def flops(self, kind: Kind) -> int | None:
         """Add up what is left of one kind, as far as it is known; None if nothing of it is."""
-        if kind != "evaluation" and self.why_not_priced is not None:
+        if kind != "evaluation" and self._lacks_training:
             return None
         flops = [piece.flops for piece in self.left if piece.kind == kind]
         known = [one for one in flops if one is not None]
@@ -107,6 +121,8 @@ class Pricer:
         self._compute = Compute(torch.device("cpu"), compute.precision)
         self._stages: dict[str, list[StagePrice] | str] = {}
         self._tasks: dict[str, TaskPrice | str] = {}
+        self._givens: dict[str, Given] = {}
+        self._thin: dict[VisionLanguageModel, VisionLanguageModel] = {}
 
     def all(self, runs: Sequence[PlannedRun]) -> list[RunPrice]:
         """Price runs in the order in which they would be made."""
@@ -165,6 +181,11 @@ class Pricer:
     def _skeleton(self, config: RunConfig) -> VisionLanguageModel:
         return vlm_skeleton(config.model, config.encoder, self._compute.frozen_dtype)
 
+    def _thinned(self, skeleton: VisionLanguageModel) -> VisionLanguageModel:
+        if skeleton not in self._thin:
+            self._thin[skeleton] = thinned(skeleton)
+        return self._thin[skeleton]
+
     def _stages_of(self, run: PlannedRun, skeleton: VisionLanguageModel) -> list[StagePrice] | str:
         """Price the stages of a run once for all that differ in nothing but the seed; or say why there is no price."""
         if run.config.model.quantization is not None:
@@ -183,13 +204,26 @@ class Pricer:
         texts: DryModel | None = None
         for stage in stages_of(run.config, without_images(run.data.training)):
             if not found or found[-1].label != stage.label:
-                found.append(price_stage(stage, skeleton, self._compute, run.config.seed))
+                is_frozen = "language_model" not in stage.method.parts()
+                model = self._thinned(skeleton) if is_frozen else skeleton
+                given = self._given(stage, run.config, model)
+                seed = run.config.seed
+                found.append(price_stage(stage, model, self._compute, seed, given))
                 continue
             texts = texts or DryModel(without_content(skeleton))
             n = stage.examples(texts.vlm).loss.n
             n_steps = stage.train.epochs * steps_per_epoch(n, stage.train)
             found.append(found[-1].of(n, n_steps if found[-1].n_steps else 0))
         return found
+
+    def _given(self, stage: Stage, config: RunConfig, model: VisionLanguageModel) -> Given:
+        """Return what stages of several methods have in common."""
+        no_matter = {*_NO_MATTER, *_METHODS}
+        matters = {key: value for key, value in vars(config).items() if key not in no_matter}
+        key = repr((stage.label, id(model), matters))
+        if key not in self._givens:
+            self._givens[key] = Given(stage, model, self._compute, config.seed)
+        return self._givens[key]
 
     def _task(
         self, task: Task, config: RunConfig, skeleton: VisionLanguageModel
@@ -199,7 +233,8 @@ class Pricer:
         key = repr((config.model, config.encoder, config.eval, task.name, task.fingerprint))
         if key not in self._tasks:
             try:
-                self._tasks[key] = price_task(task, skeleton, config.eval, self._compute)
+                thin = self._thinned(skeleton)
+                self._tasks[key] = price_task(task, thin, config.eval, self._compute)
             except _NOT_PRICED as error:
                 self._tasks[key] = _reason(error)
         return self._tasks[key]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ablate.pricing.devices import Device
-from ablate.pricing.fit import fit
+from ablate.pricing.fit import Fit, fit
 from ablate.pricing.hours import Hours
 from ablate.pricing.price import RunPrice
 
@@ -43,7 +43,7 @@ def row(price: RunPrice, hours: Hours | None, device: Device) -> dict[str, Any]:
         "training_peak_bytes": largest.peak_bytes if largest and trains else None,
         "evaluation_peak_bytes": max(evaluation, default=None),
         "peak_bytes": peak,
-        "fits": None if peak is None else fit(peak, device),
+        "fits": _fits(price, device),
         "hours_low": None if hours is None else hours.low,
         "hours_high": None if hours is None else hours.high,
         "on_disk": "; ".join(
@@ -58,7 +58,15 @@ def row(price: RunPrice, hours: Hours | None, device: Device) -> dict[str, Any]:
     }
 
 
+def _fits(price: RunPrice, device: Device) -> Fit | None:
+    """Say whether a run fits; None where that depends on what has no price."""
+    if price.peak_bytes is None:
+        return None
+    found = fit(price.peak_bytes, device)
+    return None if price.not_priced and found != "no" else found
+
+
 def total_hours(hours: Sequence[Hours | None]) -> Hours | None:
-    """Add up the hours of runs; None if those of one are not known."""
+    """Add up the hours of runs that have a price; None if those of one are not known, or there is none."""
     known = [one for one in hours if one is not None]
-    return sum(known, Hours(0.0, 0.0)) if len(known) == len(hours) else None
+    return sum(known, Hours(0.0, 0.0)) if known and len(known) == len(hours) else None

@@ -53,8 +53,8 @@ def _cells(row: dict[str, Any]) -> Iterator[str]:
     evaluation = number(row["evaluation_flops"], TERA)
     yield evaluation and f"{least}{evaluation}"
     for key in ("weight", "gradient", "optimizer", "activation", "evaluation_peak", "peak"):
-        name = "peak_bytes" if key == "peak" else f"{key}_bytes"
-        yield number(row[name], GIGA)
+        cell = number(row[f"{key}_bytes"], GIGA)
+        yield f"{least}{cell}" if cell and key == "peak" else cell
     yield row["fits"] or ""
     hours = hours_text(row["hours_low"], row["hours_high"])
     yield hours and f"{least}{hours}"

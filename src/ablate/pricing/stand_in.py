@@ -16,6 +16,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 from transformers.utils.hub import cached_file
 
+from ablate.config.errors import ConfigError
 from ablate.config.folder import config_folder
 from ablate.config.schema import EncoderConfig, ModelConfig
 from ablate.models.files import locate
@@ -27,9 +28,13 @@ TOKENS = "tokens counted by one for six letters"
 
 @contextmanager
 def stand_ins() -> Iterator["StandIns"]:
-    """Keep the folders for the length of the block."""
+    """Keep the folders for the length of the block; what is wrong there is said of the models by their names."""
     with tempfile.TemporaryDirectory() as folder:
-        yield StandIns(Path(folder))
+        made = StandIns(Path(folder))
+        try:
+            yield made
+        except ConfigError as error:
+            raise ConfigError(made.named(str(error))) from error
 
 
 class StandIns:
@@ -43,6 +48,12 @@ class StandIns:
         """Write into `folder`, an empty one."""
         self._folder = folder
         self.used: set[str] = set()
+
+    def named(self, text: str) -> str:
+        """Put names in the place of folders."""
+        for name in self.used:
+            text = text.replace(str(self._place_of(name)), name)
+        return text
 
     def model(self, model: ModelConfig) -> ModelConfig:
         """Return a model whose parts are on disk, as far as they are known."""
@@ -70,11 +81,14 @@ class StandIns:
         known = architectures().get(name)
         if known is None or _is_here(name, revision):
             return name
-        place = self._folder / re.sub(r"\W", "-", name)
+        place = self._place_of(name)
         if name not in self.used:
             self.used.add(name)
             write_stand_in(known, place)
         return str(place)
+
+    def _place_of(self, name: str) -> Path:
+        return self._folder / re.sub(r"\W", "-", name)
 
 
 @lru_cache

@@ -6,25 +6,23 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.methods.base import Method, Session
 from ablate.methods.peft_types import first_line, needs_content
 from ablate.models.compute import Compute
 from ablate.models.skeleton import without_content
 from ablate.models.vlm import VisionLanguageModel
+from ablate.pricing.batches import chosen, of_all
 from ablate.pricing.dry import DryModel, tensor_bytes
+from ablate.pricing.given import Given
 from ablate.pricing.hollow import ContentNeededError
-from ablate.pricing.part import Part
-from ablate.pricing.steps import Steps, chosen_batches
+from ablate.pricing.meter import Meter
+from ablate.pricing.steps import Steps
 from ablate.training.audit import audit, totals
-from ablate.training.importance import mean_gradients_of
 from ablate.training.losses import Loss
-from ablate.training.memory import recomputing
 from ablate.training.stage import Stage
 from ablate.training.trainer import steps_per_epoch
-
-# Examples that a method's own measurement is counted on.
-_MEASURED_EXAMPLES = 4
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,11 @@ class StagePrice:
 
 
 def price_stage(
-    stage: Stage, skeleton: VisionLanguageModel, compute: Compute, seed: int
+    stage: Stage,
+    skeleton: VisionLanguageModel,
+    compute: Compute,
+    seed: int,
+    given: Given | None = None,
 ) -> StagePrice:
     """Make a stage's steps without a number in them.
 
@@ -91,26 +93,21 @@ def price_stage(
         skeleton: The model on `meta`, its parameters of the types that a run loads them in; it is left as it is.
         compute: The CPU, and the precision that is planned with.
         seed: The run's seed.
+        given: What stages have in common that differ in nothing but the method; None to look.
 
     Raises:
         NotImplementedError: If the method looks into weights before it can be attached.
     """
-    plain = DryModel(without_content(skeleton))
-    with plain.metered() as meter:
-        examples = stage.examples(plain.vlm)
-    measuring_flops = meter.flops
-    importance = _importance(stage, plain, examples.loss, compute, seed)
-    del plain
+    given = given or Given(stage, skeleton, compute, seed)
+    examples = given.examples
+    importance = given.importance(stage.method)
     gradients = importance.gradients
-    dry = attached(stage.method, skeleton, seed)
+    dry, attach_flops = attached(stage.method, skeleton, seed)
+    measuring_flops = given.reading_flops + attach_flops
     trained = [p for p in dry.vlm.parameters() if p.requires_grad]
     # A run holds the gradients that it ranked by until its stage ends.
     with dry.metered(gradients.values()) as meter:
-        session = _session(stage, examples.loss, dry.vlm, gradients, compute, seed)
-        with suppress(ContentNeededError):
-            # Choosing by gradients looks into them, and multiplies no matrices.
-            stage.method.measure(session)
-        measuring_flops += meter.lap() * examples.loss.n // session.n_examples
+        measuring_flops += _measured(stage, given, dry.vlm, gradients, meter, compute, seed)
         effective = None
         if examples.probes is not None:
             columns = totals(audit(dry.vlm, examples.probes, compute))
@@ -129,47 +126,23 @@ def price_stage(
         ranked=tuple(sorted(gradients)),
         measuring_flops=measuring_flops,
         training_flops=training_flops,
-        weight_bytes=tensor_bytes([*dry.vlm.parameters(), *dry.vlm.buffers()]),
+        weight_bytes=dry.weight_bytes,
         gradient_bytes=tensor_bytes(trained),
         optimizer_bytes=steps.optimizer_bytes,
         peak_bytes=meter.peak_bytes,
     )
 
 
-@dataclass(frozen=True)
-class _Importance:
-    gradients: Mapping[str, Tensor]
-    flops: int
-    peak_bytes: int
-
-
-def _importance(
-    stage: Stage, dry: DryModel, loss: Loss, compute: Compute, seed: int
-) -> _Importance:
-    """Rank by the longest batch and, where lengths differ, by some others that stand for all."""
-    parameters = stage.method.importance_parameters(dry.vlm)
-    if not parameters:
-        return _Importance({}, 0, 0)
-    train, gradients = stage.train, {}
-    recomputed = recomputing(dry.vlm, train.gradient_checkpointing)
-    with dry.metered() as meter, recomputed:
-        for rows in chosen_batches(loss, train.batch_size, seed):
-            part = Part(loss, rows)
-            gradients = mean_gradients_of(parameters, dry.vlm, part, train, compute, seed)
-            per_example = meter.lap() / len(rows)
-    n = min(loss.n, train.importance_examples or loss.n)
-    return _Importance(gradients, int(per_example * n), meter.peak_bytes)
-
-
-def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> DryModel:
-    """Attach a method to a copy of a model without weights.
+def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> tuple[DryModel, int]:
+    """Attach a method to a copy of a model without weights, and count the operations of that.
 
     Raises:
         NotImplementedError: If the method looks into weights.
     """
     vlm = without_content(skeleton)
+    counter = FlopCounterMode(display=False)
     try:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+        with torch.device("meta"), torch.random.fork_rng(devices=[]), counter:
             method.make_trainable(vlm, Session.without_data(seed))
     except RuntimeError as error:
         if not needs_content(error):
@@ -177,23 +150,38 @@ def attached(method: Method, skeleton: VisionLanguageModel, seed: int) -> DryMod
         raise NotImplementedError(
             f"what {type(method).__name__} costs is not known without weights: {first_line(error)}"
         ) from error
-    return DryModel(vlm)
+    return DryModel(vlm), counter.get_total_flops()
 
 
-def _session(
+def _measured(
     stage: Stage,
-    loss: Loss,
+    given: Given,
     vlm: VisionLanguageModel,
     gradients: Mapping[str, Tensor],
+    meter: Meter,
     compute: Compute,
     seed: int,
-) -> Session:
-    def autocast_loss(indices: Tensor) -> Tensor:
-        with compute.autocast():
-            return loss(vlm, indices)
+) -> int:
+    """Let a method measure a few examples, which stand for all; return the operations."""
+    loss, made_of = given.examples.loss, given.made_of
+    rows = torch.tensor(chosen(made_of))
+    asked: list[Tensor] = []
+    flops: list[int] = []
 
-    n = min(loss.n, _MEASURED_EXAMPLES)
-    return Session(autocast_loss, n, _n_steps(stage, loss), gradients, seed)
+    def counted_loss(indices: Tensor) -> Tensor:
+        flops.append(meter.lap())
+        asked.append(made_of[rows[indices]].sum(0))
+        with compute.autocast():
+            return loss(vlm, rows[indices])
+
+    session = Session(counted_loss, len(rows), _n_steps(stage, loss), gradients, seed)
+    with suppress(ContentNeededError):
+        # Choosing by gradients looks into them, and multiplies no matrices.
+        stage.method.measure(session)
+    flops.append(meter.lap())
+    if not asked:
+        return sum(flops)
+    return flops[0] + of_all(made_of, torch.stack(asked), flops[1:])
 
 
 def _n_steps(stage: Stage, loss: Loss) -> int:

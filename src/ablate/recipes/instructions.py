@@ -16,6 +16,9 @@ from ablate.training.stage import Examples, Stage
 
 log = logging.getLogger(__name__)
 
+# The label of the stage that trains the projector alone.
+ALIGN = "align"
+
 
 def stages(
     config: RunConfig, data: InstructionDataConfig, instructions: InstructionData | None
@@ -53,7 +56,7 @@ def stages(
         return [fine_tune]
     align = replace(
         fine_tune,
-        label="align",
+        label=ALIGN,
         method=Full("projector", 1.0),
         train=config.align,
         # A projector alone learns nothing from text.

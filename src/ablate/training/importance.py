@@ -119,14 +119,12 @@ def _mean_gradients(
     """Do so with at most `size` examples in a pass."""
     # Small gradients would be zero in float16; a common factor does not change the ranking.
     scale = _FLOAT16_SCALE if compute.scales_gradients else 1.0
-    n = min(loss.n, config.importance_examples or loss.n)
-    # The training set is ordered by class, and a batch of one class has no contrast for the CLIP loss.
-    order = torch.randperm(loss.n, generator=torch.Generator().manual_seed(seed))[:n]
-    with stage_bar("importance", n, "image") as advance:
+    batches = importance_batches(loss, config, seed)
+    with stage_bar("importance", sum(map(len, batches)), "image") as advance:
 
         def parts() -> Iterator[tuple[Tensor, int]]:
             """Yield losses, each as the mean over some examples."""
-            for batch in order.split(config.batch_size):
+            for batch in batches:
                 losses = loss.parts(model, batch, size)
                 for part in batch.split(size):
                     advance(len(part))
@@ -139,6 +137,14 @@ def _mean_gradients(
         gradients = mean_gradients(parameters, parts(), lambda part: part)
         model.eval()
     return {name: gradient.cpu() / scale for name, gradient in gradients.items()}
+
+
+def importance_batches(loss: Loss, config: TrainConfig, seed: int) -> list[Tensor]:
+    """Return the batches of the importance pass, in their order."""
+    n = min(loss.n, config.importance_examples or loss.n)
+    # The training set is ordered by class, and a batch of one class has no contrast for the CLIP loss.
+    order = torch.randperm(loss.n, generator=torch.Generator().manual_seed(seed))[:n]
+    return list(order.split(config.batch_size))
 
 
 def _read(file: Path, key: str, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor] | None:

@@ -109,6 +109,10 @@ class InstructionLoss(Loss):
         """Count the answer tokens of the conversations at `indices`."""
         return int(self._n_answer_tokens[indices].sum())
 
+    def n_images(self, indices: Tensor) -> int:
+        """Count the conversations at `indices` that are about an image."""
+        return int((self._rows[indices] != _NO_IMAGE).sum())
+
     def _pixels(self, indices: Tensor) -> Tensor | None:
         rows = self._rows[indices]
         shown = rows[rows != _NO_IMAGE].tolist()

@@ -48,6 +48,10 @@ class Loss(ABC):
     def n_terms(self, indices: Tensor) -> int:
         """Count what the mean at `indices` is taken over: several batches of one step are weighted by it."""
 
+    def n_images(self, indices: Tensor) -> int:
+        """Count the images that are shown at `indices`: one of each example."""
+        return len(indices)
+
     def parts(self, model: nn.Module, indices: Tensor, size: int) -> Iterator[Tensor]:
         """Split the loss of a batch that does not fit into memory; a part is computed when it is asked for.
 

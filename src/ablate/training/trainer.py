@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, islice
 from typing import Any
 
 import torch
@@ -85,8 +85,9 @@ class Trainer:
             return
         self._set_generators()
         self._model.train()
-        for batches in self._batches(self.step, last):
-            value = self._make_step(batches)
+        steps = steps_of(self._loss.n, self._config, self._seed)
+        for batches in islice(steps, self.step, last):
+            value = self.make_step(batches)
             self._generators = self._get_generators()
             on_step(value)
         self._model.eval()
@@ -121,7 +122,7 @@ class Trainer:
             self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
             self._scaler.load_state_dict(state["scaler"])
 
-    def _make_step(self, batches: list[Tensor]) -> float:
+    def make_step(self, batches: list[Tensor]) -> float:
         """Update the parameters by the gradient of some batches; return their mean loss, penalty included."""
         config, optimizer = self._config, self._optimizer
         for group in optimizer.param_groups:
@@ -186,21 +187,6 @@ class Trainer:
                 total += float(value.detach())
         return total
 
-    def _batches(self, first: int, last: int) -> Iterator[list[Tensor]]:
-        """Yield the batches of the optimiser steps `first` to `last`: each epoch in an order of its own."""
-        config = self._config
-        generator = torch.Generator().manual_seed(self._seed)
-        step = 0
-        for _ in range(config.epochs):
-            order = torch.randperm(self._loss.n, generator=generator)
-            batches = order.split(config.batch_size)[: n_batches(self._loss.n, config)]
-            for start in range(0, len(batches), config.accumulation_steps):
-                if step >= last:
-                    return
-                if step >= first:
-                    yield list(batches[start : start + config.accumulation_steps])
-                step += 1
-
     def _set_generators(self) -> None:
         """Put torch's generators, which dropout draws from, where the last step left them."""
         if self._generators is None:
@@ -215,6 +201,16 @@ class Trainer:
         if self._compute.device.type == "cuda":
             states["cuda"] = torch.cuda.get_rng_state(self._compute.device)
         return states
+
+
+def steps_of(n: int, config: TrainConfig, seed: int) -> Iterator[list[Tensor]]:
+    """Yield the batches of every optimiser step on `n` training examples: each epoch in an order of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(config.epochs):
+        order = torch.randperm(n, generator=generator)
+        batches = order.split(config.batch_size)[: n_batches(n, config)]
+        for start in range(0, len(batches), config.accumulation_steps):
+            yield list(batches[start : start + config.accumulation_steps])
 
 
 def steps_per_epoch(n: int, config: TrainConfig) -> int:
