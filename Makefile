@@ -42,7 +42,7 @@ numerical-avx2: export ATEN_CPU_CAPABILITY = avx2
 numerical-plain: export ATEN_CPU_CAPABILITY = default
 numerical-plain: export MKL_CBWR = COMPATIBLE
 numerical-plain: export ONEDNN_MAX_CPU_ISA = SSE41
-numerical-avx2 numerical-plain:
+numerical-avx2 numerical-plain: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m numerical
 
 $(CLUSTERS_READY): $(READY)

@@ -11,13 +11,15 @@ with one number of threads, so there `--exact` holds too: it compares the digest
 import argparse
 import json
 import math
-import subprocess
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from ablate.cli.main import dispatch
 
 ABLATIONS: dict[str, list[str]] = {
     "rank": ["ablation.values=[8,64]"],
@@ -62,14 +64,10 @@ def pin(small: bool, only: list[str]) -> dict[str, Any]:
                     *ABLATIONS[name],
                     *(_SMALL_INSTRUCTIONS if name in _ON_INSTRUCTIONS else _SMALL),
                 ]
-            command = [
-                sys.executable,
-                "-c",
-                "from ablate.cli.main import main; main()",
-                "run",
-                *words,
-            ]
-            subprocess.run(command, check=True, stdout=sys.stderr)
+            with redirect_stdout(sys.stderr):
+                code = dispatch(["run", *words])
+            if code:
+                raise SystemExit(f"{name} ended with exit code {code}")
             found[name] = _read(Path(folder) / name)
     return found
 

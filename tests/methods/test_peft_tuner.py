@@ -127,7 +127,7 @@ def test_the_cost_of_a_tuner_is_known_unless_it_starts_from_the_weights(peft_typ
         with pytest.raises((NotImplementedError, RuntimeError)):
             priced(stage(built(peft_type), "lm"), FP32)
         return
-    found = attached(built(peft_type), without_content(vlm), seed=0)
+    found, _ = attached(built(peft_type), without_content(vlm), seed=0)
     method = built(peft_type)
     method.attach(vlm, task(vlm, "lm").session(method, vlm, epochs=1, seed=0))
     scalars, expected = (

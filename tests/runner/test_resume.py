@@ -89,26 +89,26 @@ INSTRUCTIONS = [
 def test_ends_inside_a_run_change_no_number(ablate_run):
     words = ["method=lorsu", "data.sessions=2"]
     with (
-        ending(Trainer, "_make_step", 0, Killed) as steps,
+        ending(Trainer, "make_step", 0, Killed) as steps,
         ending(Progress, "keep", 0, Killed) as batches,
     ):
         code, outputs = ablate_run(*words, *SMALL, "name=calm")
     assert code == 0
     calm = outcome(outputs / "calm")
     rough = [*words, *SMALL, "name=rough"]
-    with ending(Trainer, "_make_step", 6, Killed) as first, pytest.raises(Killed):
+    with ending(Trainer, "make_step", 6, Killed) as first, pytest.raises(Killed):
         ablate_run(*rough, "checkpoint.steps=2")
-    with ending(Trainer, "_make_step", 3, signal.SIGUSR1) as second:
+    with ending(Trainer, "make_step", 3, signal.SIGUSR1) as second:
         assert ablate_run(*rough)[0] == 130
     assert read_results(outputs / "rough")["status"].tolist() == ["interrupted"]
     assert "checkpoint.safetensors" in left(outputs / "rough")
     with (
-        ending(Trainer, "_make_step", 0, Killed) as third,
+        ending(Trainer, "make_step", 0, Killed) as third,
         ending(Progress, "keep", 2, signal.SIGTERM) as answered,
     ):
         assert ablate_run(*rough)[0] == 130
     with (
-        ending(Trainer, "_make_step", 0, Killed) as fourth,
+        ending(Trainer, "make_step", 0, Killed) as fourth,
         ending(Progress, "keep", 0, Killed) as rest,
     ):
         assert ablate_run(*rough)[0] == 0
@@ -123,13 +123,13 @@ def test_ends_inside_a_run_change_no_number(ablate_run):
 def test_ends_in_both_stages_of_instructions_change_no_number(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ablate"])
     words = [*INSTRUCTIONS, f"output_dir={tmp_path}"]
-    with ending(Trainer, "_make_step", 0, Killed) as steps:
+    with ending(Trainer, "make_step", 0, Killed) as steps:
         assert run([*words, "name=calm"]) == 0
-    with ending(Trainer, "_make_step", 2, signal.SIGTERM):
+    with ending(Trainer, "make_step", 2, signal.SIGTERM):
         assert run([*words, "name=rough"]) == 130
-    with ending(Trainer, "_make_step", 2, Killed), pytest.raises(Killed):
+    with ending(Trainer, "make_step", 2, Killed), pytest.raises(Killed):
         run([*words, "name=rough", "checkpoint.steps=1"])
-    with ending(Trainer, "_make_step", 0, Killed) as rest:
+    with ending(Trainer, "make_step", 0, Killed) as rest:
         assert run([*words, "name=rough"]) == 0
     assert_same(outcome(tmp_path / "rough"), outcome(tmp_path / "calm"))
     # Two steps of each stage: all of the first were kept by the signal, one of the second by the count.
@@ -142,13 +142,13 @@ def test_ends_in_both_stages_of_instructions_change_no_number(tmp_path, monkeypa
 def test_a_damaged_state_is_set_aside_in_one_line_and_training_begins_anew(
     ablate_run, capsys, tmp_path
 ):
-    with ending(Trainer, "_make_step", 3, signal.SIGTERM):
+    with ending(Trainer, "make_step", 3, signal.SIGTERM):
         assert ablate_run(*SMALL, "name=rough")[0] == 130
     sweep = tmp_path / "outputs" / "rough"
     file = only_run(sweep) / "checkpoint.safetensors"
     file.write_bytes(file.read_bytes()[:-1000])
     capsys.readouterr()
-    with ending(Trainer, "_make_step", 0, Killed) as steps:
+    with ending(Trainer, "make_step", 0, Killed) as steps:
         assert ablate_run(*SMALL, "name=rough")[0] == 0
     (line,) = [x for x in capsys.readouterr().out.splitlines() if file.name in x]
     assert "set aside in" in line
@@ -175,9 +175,9 @@ def test_damaged_answers_are_not_used(ablate_run):
 
 
 def test_force_begins_anew(ablate_run):
-    with ending(Trainer, "_make_step", 3, signal.SIGTERM):
+    with ending(Trainer, "make_step", 3, signal.SIGTERM):
         ablate_run(*SMALL, "name=rough")
-    with ending(Trainer, "_make_step", 0, Killed) as steps:
+    with ending(Trainer, "make_step", 0, Killed) as steps:
         assert ablate_run(*SMALL, "name=rough", "force=true")[0] == 0
     assert len(steps) == 24
 
