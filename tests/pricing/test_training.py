@@ -12,6 +12,9 @@ from ablate.methods.build import build_method
 from ablate.methods.full import Full
 from ablate.methods.joint import Joint
 from ablate.models.compute import Compute
+from ablate.models.skeleton import without_content
+from ablate.pricing.given import Given
+from ablate.pricing.training import price_stage
 from ablate.training.audit import Probes, audit, totals
 from ablate.training.importance import mean_gradients_of
 from ablate.training.memory import recomputing
@@ -113,6 +116,21 @@ def test_checkpointing_takes_operations_and_saves_bytes_as_it_does_in_earnest():
     plain = priced(stage(build_method(config, "lm"), "lm"), compute)
     assert found.training_flops > plain.training_flops
     assert found.peak_bytes < plain.peak_bytes
+
+
+def test_what_stages_share_changes_no_price():
+    skeleton = without_content(small(FP32))
+    small_rank = replace(method_config("lorsu"), rank=2)
+    first, second = (
+        stage(build_method(config, "lm"), "lm") for config in (method_config("lorsu"), small_rank)
+    )
+    given = Given(first, skeleton, FP32, 0)
+    price_stage(first, skeleton, FP32, 0, given)
+    shared = price_stage(second, skeleton, FP32, 0, given)
+    alone = priced(stage(build_method(small_rank, "lm"), "lm"), FP32)
+    # The audit's operations are those of the first one's rank.
+    assert shared.measuring_flops == pytest.approx(alone.measuring_flops, rel=0.01)
+    assert shared == replace(alone, measuring_flops=shared.measuring_flops)
 
 
 def test_what_trains_nothing_makes_no_step():

@@ -13,7 +13,9 @@ from ablate.models.skeleton import without_content
 from ablate.models.vlm import VisionLanguageModel
 from ablate.pricing.batches import Step, count, makings
 from ablate.pricing.dry import DryModel
+from ablate.pricing.meter import Meter
 from ablate.pricing.part import Part
+from ablate.training.audit import reached
 from ablate.training.importance import importance_batches, mean_gradients_of
 from ablate.training.memory import recomputing
 from ablate.training.stage import Stage
@@ -32,6 +34,21 @@ class Importance:
     gradients: Mapping[str, Tensor]
     flops: int
     peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the audit of a stage finds and takes.
+
+    Attributes:
+        reached: Names of the trained parameters that an answer depends on.
+        flops: Operations.
+        n_bytes: The most that it holds beside the model.
+    """
+
+    reached: frozenset[str]
+    flops: int
+    n_bytes: int
 
 
 class Given:
@@ -56,6 +73,7 @@ class Given:
         self._dry, self._train = DryModel(without_content(skeleton)), stage.train
         self._compute, self._seed = compute, seed
         self._known: dict[tuple[str, ...], Importance] = {}
+        self._audits: dict[tuple[str, ...], Audit] = {}
         with self._dry.metered() as meter:
             self.examples = stage.examples(self._dry.vlm)
         self.reading_flops = meter.flops
@@ -75,6 +93,30 @@ class Given:
         if names not in self._known:
             self._known[names] = self._ranked(parameters)
         return self._known[names]
+
+    def audit(self, vlm: VisionLanguageModel, meter: Meter) -> Audit | None:
+        """Audit what is trained, once for all methods that train parameters of the same names, of whatever rank.
+
+        Args:
+            vlm: A dry model, its method attached.
+            meter: Counts what that takes.
+
+        Returns:
+            None for a stage that only prepares another.
+        """
+        probes = self.examples.probes
+        if probes is None:
+            return None
+        names = tuple(name for name, p in vlm.named_parameters() if p.requires_grad)
+        if names in self._audits:
+            meter.rise_again(self._audits[names].n_bytes)
+            return self._audits[names]
+        found: dict[str, tuple[bool, bool | None]] = {}
+        meter.lap()
+        n_bytes = meter.rise(lambda: found.update(reached(vlm, probes, self._compute)))
+        by_answer = frozenset(name for name, (answer, _) in found.items() if answer)
+        self._audits[names] = Audit(by_answer, meter.lap(), n_bytes)
+        return self._audits[names]
 
     def _ranked(self, parameters: Mapping[str, nn.Parameter]) -> Importance:
         vlm, train, loss = self._dry.vlm, self._train, self.examples.loss

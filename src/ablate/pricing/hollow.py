@@ -220,11 +220,13 @@ def shapes_of(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> obj
 
 
 def _key(value: Any) -> Any:  # noqa: ANN401
-    if isinstance(value, Tensor):
+    # Types themselves: this is asked a million times, and nearly all are one of these.
+    kind = type(value)
+    if kind is HollowTensor or isinstance(value, Tensor):
         return value.shape, value.stride(), value.dtype
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple:
         return tuple(map(_key, value))
-    return type(value), value
+    return kind, value
 
 
 def _on_meta(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:  # noqa: ANN401

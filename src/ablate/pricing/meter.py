@@ -1,7 +1,7 @@
 """What a piece of code takes: operations by torch's own formulas, and the most bytes that are alive at once."""
 
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -76,6 +76,19 @@ class Meter(TorchDispatchMode):
         """Return what has been counted since the last call."""
         before, self._last_lap = self._last_lap, self._flops
         return int(self._last_lap - before)
+
+    def rise(self, work: Callable[[], object]) -> int:
+        """Do some work, and return the most bytes that it takes beside what is there."""
+        most, self.peak_bytes = self.peak_bytes, self._bytes
+        before = self._bytes
+        work()
+        risen = self.peak_bytes - before
+        self.peak_bytes = max(most, self.peak_bytes)
+        return risen
+
+    def rise_again(self, n_bytes: int) -> None:
+        """Count so many bytes beside what is there, for a moment."""
+        self.peak_bytes = max(self.peak_bytes, self._bytes + n_bytes)
 
     @contextmanager
     def times(self, factor: float) -> Iterator[None]:

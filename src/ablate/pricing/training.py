@@ -1,6 +1,6 @@
 """What one stage of training takes: importance, what the method measures, the steps."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,6 @@ from ablate.pricing.given import Given
 from ablate.pricing.hollow import ContentNeededError
 from ablate.pricing.meter import Meter
 from ablate.pricing.steps import Steps
-from ablate.training.audit import audit, totals
 from ablate.training.losses import Loss
 from ablate.training.stage import Stage
 from ablate.training.trainer import steps_per_epoch
@@ -108,11 +107,12 @@ def price_stage(
     # A run holds the gradients that it ranked by until its stage ends.
     with dry.metered(gradients.values()) as meter:
         measuring_flops += _measured(stage, given, dry.vlm, gradients, meter, compute, seed)
+        audit = given.audit(dry.vlm, meter)
         effective = None
-        if examples.probes is not None:
-            columns = totals(audit(dry.vlm, examples.probes, compute))
-            effective = int(columns["effective_parameters"])
-            measuring_flops += meter.lap()
+        if audit is not None:
+            effective = _scalars(dry.vlm, audit.reached)
+            measuring_flops += audit.flops
+        meter.lap()
         steps = Steps(stage, dry, meter, compute, seed)
         training_flops = steps.count(examples.loss) if trained else 0
     return StagePrice(
@@ -182,6 +182,10 @@ def _measured(
     if not asked:
         return sum(flops)
     return flops[0] + of_all(made_of, torch.stack(asked), flops[1:])
+
+
+def _scalars(vlm: VisionLanguageModel, names: Collection[str]) -> int:
+    return sum(p.numel() for name, p in vlm.named_parameters() if name in names)
 
 
 def _n_steps(stage: Stage, loss: Loss) -> int:

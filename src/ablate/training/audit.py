@@ -53,25 +53,34 @@ def audit(vlm: VisionLanguageModel, probes: Probes, compute: Compute) -> pd.Data
     Returns:
         One row for each tower, block and layer: `tower, block, layer, trained, reach_vqa, reach_clip`.
     """
-    named = [(name, p) for name, p in vlm.named_parameters() if p.requires_grad]
-    reach_vqa = _reached(vlm, named, probes.answer, 1, compute)
-    reach_clip: Sequence[bool | None] = [None] * len(named)
-    if probes.contrastive is not None:
-        reach_clip = _reached(vlm, named, probes.contrastive, probes.contrastive.n, compute)
+    sizes = {name: p.numel() for name, p in vlm.named_parameters() if p.requires_grad}
     rows = [
         {
             **_place(name),
-            "trained": parameter.numel(),
-            "reach_vqa": parameter.numel() * vqa,
-            "reach_clip": None if clip is None else parameter.numel() * clip,
+            "trained": sizes[name],
+            "reach_vqa": sizes[name] * vqa,
+            "reach_clip": None if clip is None else sizes[name] * clip,
         }
-        for (name, parameter), vqa, clip in zip(named, reach_vqa, reach_clip, strict=True)
+        for name, (vqa, clip) in reached(vlm, probes, compute).items()
     ]
     columns = ["tower", "block", "layer", "trained", "reach_vqa", "reach_clip"]
     table = pd.DataFrame(rows, columns=columns)
     table = table.astype({"block": "Int64", "reach_clip": "Int64"})
     sums = table.groupby(columns[:3], sort=False, dropna=False, as_index=False)
     return sums.sum(min_count=1)
+
+
+def reached(
+    vlm: VisionLanguageModel, probes: Probes, compute: Compute
+) -> dict[str, tuple[bool, bool | None]]:
+    """Tell for each trained parameter whether the answer and the CLIP score depend on it; None without a CLIP."""
+    named = [(name, p) for name, p in vlm.named_parameters() if p.requires_grad]
+    by_answer = _reached(vlm, named, probes.answer, 1, compute)
+    by_clip: Sequence[bool | None] = [None] * len(named)
+    if probes.contrastive is not None:
+        by_clip = _reached(vlm, named, probes.contrastive, probes.contrastive.n, compute)
+    names = [name for name, _ in named]
+    return dict(zip(names, zip(by_answer, by_clip, strict=True), strict=True))
 
 
 def totals(table: pd.DataFrame) -> dict[str, Any]:
