@@ -26,6 +26,8 @@ TINY += [
 @pytest.fixture
 def plan(arguments, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["ablate"])
+    # What other tests of this process have evaluated.
+    monkeypatch.setattr("ablate.evaluation.cache._held", {})
 
     def call(*words):
         capsys.readouterr()
