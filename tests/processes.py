@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+# What is forked finds this module by the path of the process that asks for it.
+sys.path.append(str(Path(__file__).parents[1]))
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["ablate.cli.run", "ablate.runner.run"])
 
