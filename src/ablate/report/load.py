@@ -13,6 +13,10 @@ from ablate.results.record import AblationRecord, RunRecord, same_value
 from ablate.results.tables import read_runs, record_order, tables_of
 
 
+class NoRunError(ConfigError):
+    """No run has what was asked for; one that is not finished yet may."""
+
+
 def load(folders: Sequence[Path]) -> Loaded:
     """Read every run below sweep folders; of a run that several have, the finished one counts, else the last.
 
@@ -50,7 +54,8 @@ def only(loaded: Loaded, where: Mapping[str, str]) -> Loaded:
         where: Value by column, as text.
 
     Raises:
-        ConfigError: If there is no such column, or no run with such a value.
+        ConfigError: If there is no such column.
+        NoRunError: If no run has such a value.
     """
     results = loaded.results
     for column, given in where.items():
@@ -61,7 +66,7 @@ def only(loaded: Loaded, where: Mapping[str, str]) -> Loaded:
         kept = results[results[column].map(lambda cell, given=given: _is(cell, given))]
         if kept.empty:
             there = ", ".join(dict.fromkeys(str(cell) for cell in results[column].dropna()))
-            raise ConfigError(
+            raise NoRunError(
                 f"--where asks for {column}={given}, which no run has. Available: {there or 'none'}."
             )
         results = kept

@@ -8,9 +8,10 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from ablate.config.errors import one_line
 from ablate.config.text import printable
 from ablate.report.compare import report_of
-from ablate.report.load import load, only
+from ablate.report.load import NoRunError, load, only
 from ablate.report.tables.show import missing
 from ablate.report.tables.terminal import console, rendered, whole
 
@@ -24,6 +25,9 @@ def watch(folders: Sequence[Path], where: Mapping[str, str], margins: Mapping[st
         folders: Sweep folders.
         where: Value by column of results.csv: the runs that are shown.
         margins: The user's margins of equivalence, by metric.
+
+    Raises:
+        ConfigError: If a folder is not a sweep's, or a column of `where` is not one of results.csv.
     """
     seen: object = None
     with Live(console=console(), auto_refresh=False) as live:
@@ -36,8 +40,12 @@ def watch(folders: Sequence[Path], where: Mapping[str, str], margins: Mapping[st
 
 
 def _page(folders: Sequence[Path], where: Mapping[str, str], margins: Mapping[str, float]) -> Group:
-    loaded = only(load(folders), where)
-    now = f"{len(loaded.finished)} runs at {time.strftime('%H:%M:%S')}; Ctrl-C ends"
+    at = f"at {time.strftime('%H:%M:%S')}; Ctrl-C ends"
+    try:
+        loaded = only(load(folders), where)
+    except NoRunError as nothing_yet:
+        return Group(Text(printable(f"0 runs {at}")), Text(printable(one_line(str(nothing_yet)))))
+    now = f"{len(loaded.finished)} runs {at}"
     lines = [Text(printable(line)) for line in (now, *missing(loaded))]
     return Group(*lines, whole(rendered(report_of(loaded, margins), with_words=False)))
 
