@@ -8,17 +8,17 @@ would keep alive.
 
 import math
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ablate.pricing.effects import effect_of, written_to
+
 _aten = torch.ops.aten
 _LARGE = 1_000_000
 _META = torch.device("meta")
 _INDEXING = (_aten.index, _aten.index_put)
-_BY_CONTENT = (_aten.nonzero, _aten.masked_select, _aten._unique2)
 # Shapes of results by operation and the shapes of what it is given: a model's layers are alike.
 _shapes: dict[object, Any] = {}
 
@@ -86,7 +86,7 @@ def compute_shapes(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -
     Raises:
         ContentNeededError: If a result's shape depends on content.
     """
-    effect = _effect(func)
+    effect = effect_of(func)
     if effect == "element":
         return _element(args[0].dtype)
     if effect == "true":
@@ -94,7 +94,7 @@ def compute_shapes(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -
     if effect == "by content":
         raise ContentNeededError(f"{func} depends on content")
     if effect == "write":
-        return _given(func, args, named)
+        return written_to(func, args, named)
     if func.overloadpacket in _INDEXING:
         args = (args[0], _places(args[1]), *args[2:])
     if effect == "view":
@@ -117,7 +117,7 @@ def hollow_if_large(
     Ids and small masks, whose content shapes depend on, stay below a million elements. What is computed of a tensor
     that is large itself, such as places of trained entries, keeps its content, too.
     """
-    if _effect(func) != "new" or func.overloadpacket in _INDEXING:
+    if effect_of(func) != "new" or func.overloadpacket in _INDEXING:
         return None
     if any(isinstance(given, Tensor) and given.numel() >= _LARGE for given in args):
         return None
@@ -165,40 +165,6 @@ def _element(dtype: torch.dtype) -> float | int | bool:
     if dtype == torch.bool:
         return True
     return 1.0 if dtype.is_floating_point else 1
-
-
-@cache
-def _effect(func: Any) -> str:  # noqa: ANN401
-    """Say what an operation does: read, write into what it is given, look at it in another way, make something new."""
-    operation = func.overloadpacket
-    if operation in (_aten._local_scalar_dense, _aten.item):
-        return "element"
-    if operation in (_aten.is_nonzero, _aten.equal):
-        return "true"
-    if operation in _BY_CONTENT:
-        return "by content"
-    aliases = [a.alias_info for a in func._schema.arguments if a.alias_info is not None]
-    if any(alias.is_write for alias in aliases) and torch.Tag.inplace_view not in func.tags:
-        return "write"
-    return "view" if aliases else "new"
-
-
-@cache
-def _written(func: Any) -> tuple[int, str]:  # noqa: ANN401
-    """Return position and name of the argument that an operation writes to."""
-    return next(
-        (position, argument.name)
-        for position, argument in enumerate(func._schema.arguments)
-        if argument.alias_info is not None and argument.alias_info.is_write
-    )
-
-
-def _given(func: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """Return the argument that an operation writes to, if it returns anything: that is its result."""
-    if not func._schema.returns:
-        return None
-    position, name = _written(func)
-    return named[name] if name in named else args[position]
 
 
 def _places(indices: Any) -> list[Any]:  # noqa: ANN401
