@@ -98,6 +98,13 @@ def test_a_mistake_is_one_line_that_names_it(override, words):
         assert word in text, text
 
 
+def test_a_list_of_one_wrong_item_is_not_said_to_be_short():
+    with pytest.raises(ConfigError) as caught:
+        read("seeds=['1']")
+    assert "seeds.0 is '1'" in str(caught.value)
+    assert "at least one item" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("words", "optimizer", "weight_decay"),
     [

@@ -100,7 +100,11 @@ def _validated(adapter: TypeAdapter[_Typed], values: object, own: DictConfig) ->
             str(key): value for key, value in (values if isinstance(values, dict) else {}).items()
         }
         details = error.errors()
-        own_faults = [detail for detail in details if not _follows(detail, own)]
+        own_faults = [
+            detail
+            for detail in details
+            if not _follows(detail, own) and not _counts_refused_items(detail, details)
+        ]
         lines = [_explain(detail, given) for detail in own_faults or details]
         raise ConfigError(" ".join(dict.fromkeys(lines))) from error
 
@@ -173,6 +177,14 @@ def _follows(detail: ErrorDetails, config: DictConfig) -> bool:
             return True
         node = node[part]
     return False
+
+
+def _counts_refused_items(detail: ErrorDetails, details: Iterable[ErrorDetails]) -> bool:
+    """Tell whether a list is too short only because its items were refused, which have errors of their own."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in details
+    )
 
 
 def _explain(detail: ErrorDetails, values: Mapping[str, Any]) -> str:
