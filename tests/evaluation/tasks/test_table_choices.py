@@ -17,6 +17,7 @@ SHAPES = ("circle", "square", "triangle", "star")
 
 
 def mmbench_rows(pictures, n=12):
+    """Questions, and after them each in every other rotation, as the hub's table has them."""
     rows = []
     for row in range(n):
         shape = pictures.shapes[row]
@@ -39,7 +40,16 @@ def mmbench_rows(pictures, n=12):
                 "split": "dev",
             }
         )
-    return rows
+    return [*rows, *(turned for row in rows for turned in rotations(row))]
+
+
+def rotations(row):
+    letters = [letter for letter in "ABCD" if row[letter] != "nan"]
+    for shift in range(1, len(letters)):
+        at = [letters[(place + shift) % len(letters)] for place in range(len(letters))]
+        cells = {letter: row[source] for letter, source in zip(letters, at, strict=True)}
+        answer = letters[at.index(row["answer"])]
+        yield {**row, **cells, "index": row["index"] + 1_000_000 * shift, "answer": answer}
 
 
 def mmvp_rows(pictures, n=12):
@@ -182,6 +192,22 @@ def test_a_row_that_cannot_be_asked_is_named(pictures, tmp_path, change, said):
         load_task("mm", read_task("mmbench", data={"path": path}))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("below", "said"),
+    [
+        ({"index": 0}, "No row of task 'mm' has index below 0. Fix: tasks.tasks.mm.data.below=..."),
+        ({"A": 3}, "Column 'A' of task 'mm' holds more than numbers"),
+        ({"idnex": 3}, "Did you mean 'index'"),
+    ],
+)
+def test_a_bound_without_rows_is_refused(pictures, tmp_path, below, said):
+    path = write_parquet(mmbench_rows(pictures, 3), tmp_path / "rows.parquet")
+    columns = {"id": "index", "options": ["A", "B", "C", "D"]}
+    with pytest.raises(ConfigError) as caught:
+        load_task("mm", read_task("choices", data={"path": path, "below": below}, columns=columns))
+    assert said in str(caught.value)
 
 
 def test_rows_that_are_no_whole_groups_are_refused(pictures, tmp_path):

@@ -121,6 +121,7 @@ class RowsData:
         image_table: The images, where the image column holds their ids.
         mirrors: Other hub ids of the same data, tried in their order where `path` cannot be read.
         where: Only rows that hold these values, by column; None for all.
+        below: Only rows that hold less than these numbers, by column; None for all.
         files: File of a part, by its name, where the data set does not say itself which file is which part.
     """
 
@@ -132,6 +133,7 @@ class RowsData:
     image_table: ImageTable | None
     mirrors: tuple[str, ...] = ()
     where: dict[str, CellValue] | None = None
+    below: dict[str, float] | None = None
     files: dict[str, str] | None = None
 
 

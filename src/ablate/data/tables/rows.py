@@ -56,19 +56,33 @@ class Rows:
         """
         if not values:
             return self
+        columns = {column: (self.values(column), str(value)) for column, value in values.items()}
         chosen = [
-            row
+            all(str(cells[row]) == value for cells, value in columns.values())
             for row in range(len(self))
-            if all(str(self.cell(column, row)) == str(value) for column, value in values.items())
         ]
-        if not chosen:
-            said = ", ".join(f"{column}: {value}" for column, value in values.items())
-            raise ConfigError(
-                f"No row of {self.owner.name} has {printable(said)}. Fix: {self.owner.key}.where=..."
-            )
-        rows = np.asarray(chosen, dtype=np.int64)
-        kept = rows if self._kept is None else self._kept[rows]
-        return Rows(self.owner, self._table, self.features, self._images, kept)
+        said = ", ".join(f"{column}: {value}" for column, value in values.items())
+        return self._only(chosen, said, "where")
+
+    def below(self, bounds: Mapping[str, float] | None) -> "Rows":
+        """Keep the rows whose columns hold less than these numbers.
+
+        Raises:
+            ConfigError: If no row does, or a column holds something else than numbers.
+        """
+        if not bounds:
+            return self
+        chosen = np.ones(len(self), dtype=bool)
+        for column, bound in bounds.items():
+            try:
+                chosen &= np.asarray(self.values(column), dtype=np.float64) < bound
+            except (TypeError, ValueError) as error:
+                raise ConfigError(
+                    f"Column '{column}' of {self.owner.name} holds more than numbers, and {self.owner.key}.below is"
+                    f" about numbers. Fix: another column, or {self.owner.key}.below=null."
+                ) from error
+        said = ", ".join(f"{column} below {bound:g}" for column, bound in bounds.items())
+        return self._only(chosen, said, "below")
 
     def cell(self, column: str, row: int) -> Any:  # noqa: ANN401  # whatever the table holds
         """Return what a column holds in a row, as a plain value."""
@@ -109,6 +123,15 @@ class Rows:
         asked = list(rows)
         found = self._images.digests(self._place(row) for row in asked)
         return zip(asked, found, strict=True)
+
+    def _only(self, chosen: Sequence[bool] | NDArray[np.bool_], said: str, key: str) -> "Rows":
+        (rows,) = np.nonzero(np.asarray(chosen))
+        if not len(rows):
+            raise ConfigError(
+                f"No row of {self.owner.name} has {printable(said)}. Fix: {self.owner.key}.{key}=..."
+            )
+        kept = rows if self._kept is None else self._kept[rows]
+        return Rows(self.owner, self._table, self.features, self._images, kept)
 
     def _place(self, row: int) -> int:
         return row if self._kept is None else int(self._kept[row])
@@ -178,8 +201,9 @@ def read_task_rows(
             source.id,
             source.image,
         )
-    columns = [*columns, *(data.where or ())]
-    return read_rows(owner, place, columns, image, data.image_folder, images).where(data.where)
+    columns = [*columns, *(data.where or ()), *(data.below or ())]
+    rows = read_rows(owner, place, columns, image, data.image_folder, images)
+    return rows.where(data.where).below(data.below)
 
 
 def check_items(owner: Owner, questions: Iterable[tuple[str, str]]) -> None:
