@@ -18,6 +18,8 @@ from ablate.report.html.charts.base import (
 )
 
 _WIDE_RATIO = 10
+# Of the picture's width and height: names that are nearer to each other would lie on each other.
+_NAME_WIDTH, _NAME_HEIGHT = 0.3, 0.055
 _BEST, _OTHERS = "no other is better in both", "another is"
 
 
@@ -30,16 +32,18 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
     lowest, highest = (f(mark.x for mark in marks) for f in (min, max))
     wide = what.x_is_cost and lowest > 0 and highest / lowest >= _WIDE_RATIO
     middle = math.sqrt(lowest * highest) if wide else (lowest + highest) / 2
+    named = _named(marks, wide)
     means: list[Row] = [
         {
             "label": name,
+            "isNamed": place in named,
             "isLeft": mark.x <= middle,
             "x": mark.x,
             "y": mark.y,
             "front": _BEST if mark.on_front else _OTHERS,
             "kind": "baseline" if mark.configuration.is_baseline else "value",
         }
-        for mark, name in zip(marks, names, strict=True)
+        for place, (mark, name) in enumerate(zip(marks, names, strict=True))
     ]
     seeds: list[Row] = [
         {"label": name, "x": x, "y": y}
@@ -88,8 +92,30 @@ def tradeoff_chart(marks: Sequence[Mark], what: Tradeoff) -> Chart | None:
     return rows_of.chart(title, note, drawn)
 
 
+def _named(marks: Sequence[Mark], wide: bool) -> list[int]:
+    """Choose the points with names beside them, those of the front first; the others are to be pointed at."""
+    everything = [(mark.x, mark.y) for mark in marks] + [s for mark in marks for s in mark.seeds]
+    xs = [math.log(x) if wide else x for x, _ in everything if x > 0 or not wide]
+    ys = [y for _, y in everything]
+    width, height = max(xs) - min(xs), max(ys) - min(ys)
+
+    def hides(one: Mark, other: Mark) -> bool:
+        apart = math.log(one.x / other.x) if wide else one.x - other.x
+        return abs(apart) < _NAME_WIDTH * width and abs(one.y - other.y) < _NAME_HEIGHT * height
+
+    named: list[int] = []
+    for place in sorted(range(len(marks)), key=lambda place: not marks[place].on_front):
+        if not any(hides(marks[place], marks[other]) for other in named):
+            named.append(place)
+    return named
+
+
 def _names(points: alt.Chart) -> list[alt.Chart]:
     """Write names beside their points, towards the middle, so that none is cut off at the edge."""
-    left = points.mark_text(dx=8, align="left", limit=110).transform_filter("datum.isLeft")
-    right = points.mark_text(dx=-8, align="right", limit=110).transform_filter("!datum.isLeft")
+    left = points.mark_text(dx=8, align="left", limit=110).transform_filter(
+        "datum.isNamed && datum.isLeft"
+    )
+    right = points.mark_text(dx=-8, align="right", limit=110).transform_filter(
+        "datum.isNamed && !datum.isLeft"
+    )
     return [part.encode(alt.Text("label:N")) for part in (left, right)]
