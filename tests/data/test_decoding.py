@@ -29,6 +29,19 @@ def test_grey_keeps_its_brightness(tmp_path):
         assert read_rgb(tmp_path / name, name).getpixel((0, 0)) == (77, 77, 77)
 
 
+def test_a_transparent_grey_of_16_bits_leaves_the_others(tmp_path):
+    pixels = np.array([[77 * 256, 99 * 256]], dtype=np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "16.png", transparency=99 * 256)
+    image = read_rgb(tmp_path / "16.png", "16")
+    assert [image.getpixel((x, 0)) for x in (0, 1)] == [(77, 77, 77), (255, 255, 255)]
+
+
+def test_pixels_of_no_known_range_are_refused(tmp_path):
+    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(tmp_path / "1.tiff")
+    with pytest.raises(ConfigError, match="whose range it does not say"):
+        read_rgb(tmp_path / "1.tiff", "1")
+
+
 def test_transparent_pixels_become_white(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert read_rgb(tmp_path / "clear.png", "clear").getpixel((0, 0)) == (255, 255, 255)

@@ -75,10 +75,15 @@ def _decoded(file: Path | IO[bytes], name: str, whole: bool) -> Image.Image:
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        # Pillow would take 0 to 1, the usual range, for black.
+        raise ValueError("its pixels are fractions, whose range it does not say")
+    if image.mode.startswith("I"):
+        # Pillow would take 256 and more for white where the image has a transparent grey.
+        values = np.asarray(image)
+        grey = np.where(values == image.info.get("transparency"), 255, values.clip(0, 65535) // 256)
+        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).clip(0, 65535) // 256
-        return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     return image.convert("RGB")
