@@ -126,6 +126,10 @@ WORDS = {
     "empty model name": (["model.name=''"], "model.name is ''"),
     "blank data name": (["data.name=' '"], "data.name is"),
     "empty question": (["data.question=''"], "data.question is ''"),
+    "one word for yes and no": (
+        ["data=yes-no", "data.path=x", "data.negative=' Yes'"],
+        "data.positive is 'yes' and data.negative is ' Yes'",
+    ),
     "empty question of an ablation": ([RANK, "ablation.question=''"], "ablation.question is ''"),
     "empty name of an ablation": ([RANK, "ablation.name=''", "name=a"], "ablation.name is ''"),
     "ablation out of a mapping": (["+ablation={a:1}"], "ablation"),

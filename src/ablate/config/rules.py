@@ -1,17 +1,24 @@
 """What a typed configuration still has to satisfy: rules that no single field's type can state."""
 
 from ablate.config.errors import ConfigError
-from ablate.config.schema import METHOD_NAMES, PeftTunerMethod, RunConfig, TrainConfig
+from ablate.config.schema import (
+    METHOD_NAMES,
+    PeftTunerMethod,
+    RunConfig,
+    TrainConfig,
+    YesNoData,
+)
+from ablate.config.schema.tasks import YesNoTask
 
 _MAX_NAME_BYTES = 255
 
 
 def check_rules(run: RunConfig) -> None:
-    """Check names, texts and learning rates.
+    """Check names, texts, words for yes and no, and learning rates.
 
     Raises:
-        ConfigError: If a name is not a plain folder name or is a built-in method's, a text is empty, or a learning
-            rate ends above its peak.
+        ConfigError: If a name is not a plain folder name or is a built-in method's, a text is empty, the words
+            for yes and no are the same, or a learning rate ends above its peak.
     """
     _check_folder_name("name", run.name)
     texts = {
@@ -33,6 +40,15 @@ def check_rules(run: RunConfig) -> None:
                 f"{method.peft_type}; allowed: any other name. Fix: "
                 f"{key}.name=my-{method.name}, or leave {key}.peft_type out."
             )
+    tasks = {} if run.tasks is None else run.tasks.tasks
+    asked = {
+        "data": run.data,
+        **{f"controls.{name}": control for name, control in run.controls.items()},
+        **{f"tasks.tasks.{name}": task for name, task in tasks.items()},
+    }
+    for key, config in asked.items():
+        if isinstance(config, YesNoData | YesNoTask):
+            _check_two_words(key, config.positive, config.negative)
     for key, train in (("train", run.train), ("align", run.align)):
         if train is not None:
             _check_learning_rates(key, train)
@@ -46,6 +62,17 @@ def _check_folder_name(key: str, name: str) -> None:
     raise ConfigError(
         f"{key} is {name!r}; allowed: a plain folder name of 1 to {_MAX_NAME_BYTES} bytes, without / and \\, "
         f"control characters, spaces around it or a dot in front. Fix: {key}=my-{key.rsplit('.', 1)[0]}."
+    )
+
+
+def _check_two_words(key: str, positive: str, negative: str) -> None:
+    """Refuse words for yes and no between which no answer could decide."""
+    compared = [" ".join(word.casefold().split()) for word in (positive, negative)]
+    if all(compared) and compared[0] != compared[1]:
+        return
+    raise ConfigError(
+        f"{key}.positive is {positive!r} and {key}.negative is {negative!r}; allowed: two words that differ in more "
+        f"than case and spaces. Fix: {key}.positive=yes {key}.negative=no."
     )
 
 

@@ -59,3 +59,10 @@ def test_yes_or_no_is_read_by_the_rule(text, first, strict, lenient):
     assert read_yes_no(text, "yes", "no", "first") is first
     assert read_yes_no(text, "yes", "no", "strict") is strict
     assert read_yes_no(text, "yes", "no", "lenient") is lenient
+
+
+@pytest.mark.parametrize("positive", ["no", "no way"])
+def test_a_word_within_the_other_is_not_read_for_it(positive):
+    negative = "no way" if positive == "no" else "no"
+    for said in ("no", "no way"):
+        assert read_yes_no(f"I say {said}.", positive, negative, "first") is (said == positive)

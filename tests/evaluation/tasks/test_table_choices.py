@@ -178,6 +178,8 @@ def test_questions_about_one_image_are_a_cluster(pictures, tmp_path):
         ({"answer": None}, "has no answer"),
         ({"B": "nan", "C": "nan", "D": "nan"}, "has fewer than two options"),
         ({"A": "star", "B": "star"}, "has the option 'star' twice"),
+        ({"B": "nan", "answer": "B"}, "has the answer 'B', which is not one of its 3"),
+        ({"C": "a <image>"}, "would stand for a second image"),
         ({"question": " "}, "has no question. Fix: tasks.tasks.mm.columns.question"),
         ({"question": "what is <image>?"}, "would stand for a second image"),
         ({"index": 1000}, "have the id '1000'"),
@@ -222,7 +224,10 @@ def test_rows_that_are_no_whole_groups_are_refused(pictures, tmp_path):
         ("(a) Open (b) Closed", None, ("Open", "Closed")),
         ("A. one\nB. two, or more\nC. three", None, ("one", "two, or more", "three")),
         ("(A) yes (it is)\n(B) no", None, ("yes (it is)", "no")),
+        ("(a) key (x) down (b) key (y) up", None, ("key (x) down", "key (y) up")),
+        ("A. one\nI. e. 1\nB. two", None, ("one\nI. e. 1", "two")),
         ("red; green;blue", ";", ("red", "green", "blue")),
+        ("red; green;;blue;", ";", ("red", "green", "blue")),
     ],
 )
 def test_a_text_of_options_is_split(pictures, tmp_path, text, separator, options):
@@ -230,6 +235,24 @@ def test_a_text_of_options_is_split(pictures, tmp_path, text, separator, options
     path = write_parquet(rows, tmp_path / "rows.parquet")
     config = read_task("mmvp", data={"path": path}, separator=separator)
     assert load_task("mmvp", config)._items[0].options == options
+
+
+@pytest.mark.parametrize(
+    "text", ["open, closed", "(b) Open (a) Closed", "one (a) two (b) three", "(a) 1 (b) (b) 2"]
+)
+def test_marks_that_do_not_say_which_option_is_which_are_refused(pictures, tmp_path, text):
+    rows = [{**row, "Options": text} for row in mmvp_rows(pictures, 2)]
+    path = write_parquet(rows, tmp_path / "rows.parquet")
+    with pytest.raises(ConfigError, match=r"not marked .* Fix: tasks.tasks.mmvp.separator="):
+        load_task("mmvp", read_task("mmvp", data={"path": path}))
+
+
+def test_an_answer_counts_the_places_of_empty_options(pictures, tmp_path):
+    rows = mmbench_rows(pictures, 1)
+    rows[0] |= {"A": "one", "B": "nan", "C": None, "D": "four", "answer": "D"}
+    path = write_parquet(rows, tmp_path / "rows.parquet")
+    item = load_task("mm", read_task("mmbench-accuracy", data={"path": path}))._items[0]
+    assert (item.options, item.answer) == (("one", "four"), 1)
 
 
 def test_a_sample_has_blank_images(shipped, pictures, tmp_path):

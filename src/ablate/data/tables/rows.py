@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from datasets import ClassLabel
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -87,6 +88,13 @@ class Rows:
     def cell(self, column: str, row: int) -> Any:  # noqa: ANN401  # whatever the table holds
         """Return what a column holds in a row, as a plain value."""
         return self._columns[column][self._place(row)].as_py()
+
+    def named(self, column: str, row: int) -> Any:  # noqa: ANN401  # whatever the table holds
+        """Return what a column holds in a row; of a `ClassLabel` the name, None where it has none."""
+        cell, feature = self.cell(column, row), self.features[column]
+        if not isinstance(feature, ClassLabel) or cell is None:
+            return cell
+        return feature.names[cell] if 0 <= cell < len(feature.names) else None
 
     def values(self, column: str) -> list[Any]:
         """Return what a column holds in every row."""

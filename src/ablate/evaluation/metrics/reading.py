@@ -64,10 +64,10 @@ def read_yes_no(text: str, positive: str, negative: str, reading: Reading) -> bo
     words = positive.lower(), negative.lower()
     match reading:
         case "first":
-            found = re.search(
-                rf"\b(?:({re.escape(positive)})|{re.escape(negative)})\b", text, flags=re.IGNORECASE
-            )
-            return None if found is None else found[1] is not None
+            # The longer word first: `no` stands alone in `no way`.
+            either = "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+            found = re.search(rf"\b(?:{either})\b", text.lower())
+            return None if found is None else found[0] == words[0]
         case "lenient":
             said = [word in text.lower() for word in words]
             return said[0] if said[0] != said[1] else None

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
-from ablate.data.tables.questions import TRUTH
+from ablate.config.text import printable
+from ablate.data.tables.questions import TRUTH, truth
 from ablate.evaluation.metrics.accuracy import Accuracy
 from ablate.evaluation.metrics.boxes import Box, box_in, intersection_over_union
 from ablate.evaluation.metrics.open_answers import exact_match, f1, vqa_accuracy
@@ -74,12 +75,12 @@ class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
 
     def _items(self, row: int, id_: str) -> Iterator[Item[bool]]:
         columns = self._config.columns
-        cell = str(self._cell(columns.answer, row)).strip().lower()
-        if cell not in TRUTH:
-            raise self._error(
-                id_, f"has the answer '{cell}'; allowed: {', '.join(TRUTH)}", "columns.answer=..."
-            )
-        yield Item(id_, row, str(self._cell(columns.question, row)), TRUTH[cell])
+        cell = self._rows.named(columns.answer, row)
+        is_true = truth(cell)
+        if is_true is None:
+            said = f"has the answer '{printable(str(cell))}'; allowed: {', '.join(TRUTH)}"
+            raise self._error(id_, said, "columns.answer=...")
+        yield Item(id_, row, str(self._cell(columns.question, row)), is_true)
 
     def scored(self, item: Item[bool], text: str, size: tuple[int, int]) -> ItemResult:
         """Read a decision from an answer; the image's size does not matter."""
