@@ -139,6 +139,8 @@ def test_copies_of_evaluated_rows_are_refused_or_left_out(parts, tmp_path):
         (["sea_lake", "forest", "forest"], [], ("forest", "sea lake")),
         (["sea_lake", "forest", "a"], ["{a: annual crop}"], ("annual crop", "forest", "sea lake")),
         ([1, 0, 2], ["[crop,wood,sea]"], ("crop", "wood", "sea")),
+        # Numbers as the data write them.
+        (["00001", "00000", "00012"], ["[a,b,c,d,e,f,g,h,i,j,k,l,m]"], tuple("abcdefghijklm")),
         # Classes that no row has are options all the same.
         ([1, 0, 1], ["[crop,wood,sea]"], ("crop", "wood", "sea")),
     ],
@@ -149,7 +151,9 @@ def test_labels_of_every_kind(tmp_path, labels, words, names):
     data = load(path, *[f"data.class_names={word}" for word in words], trained_on=False)
     assert data.class_names == names
     called = [names[label] for label in data.test.labels[:3]]
-    if isinstance(labels[0], str):
+    if labels[0] == "00001":
+        assert list(data.test.labels[:3]) == [1, 0, 12]
+    elif isinstance(labels[0], str):
         assert [name.replace(" ", "_") for name in called if name != "annual crop"] == [
             label for label in labels if label != "a"
         ]
@@ -171,12 +175,25 @@ def test_class_numbers_that_are_sorted_as_texts_are_read_as_numbers(tmp_path):
     assert list(data.test.labels) == [row % 12 for row in range(36)]
 
 
+def test_numbers_that_mean_other_classes_in_another_part_are_refused(parts, tmp_path):
+    path, other = (tmp_path / name for name in ("hub", "other"))
+    reversed_names = Features({**FEATURES, "label": ClassLabel(names=NAMES[::-1])})
+    # Of files in one folder, `datasets` would read all by the names of the first.
+    write_hub(path, {"train": parts["train"]}, FEATURES)
+    write_hub(path, {"test": parts["test"]}, reversed_names)
+    assert "has other classes, or in another order" in refused(path)
+    write_hub(other, {"train": parts["train"]})
+    words = ["data.class_names=[crop,wood,sea]", f"data.parts.test.path={path}/data"]
+    file = "test-00000-of-00001.parquet"
+    assert "has other classes in one part" in refused(other, words[0], f"{words[1]}/{file}")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["data.columns.label=lable"], "Did you mean 'label'?"),
         (["data.columns.image=label"], "not images. Fix: if it names files, data.image_folder="),
-        (["data.columns.label=id"], "has 1 training row of class"),
+        (["data.columns.label=id"], "has 1 training row of class 'train "),
         (["data.parts.train.split=trian"], "trian"),
         (["data.class_names=[a,b]"], "has 3 classes, but data.class_names has 2 names"),
         (["data.class_names={Forrest: wood}"], "Did you mean 'Forest'?"),
@@ -207,6 +224,21 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path, change, said):
     pq.write_table(pa.Table.from_pylist(rows), file)
     words = ["data.class_names=[a,b]", "data.columns.id=id", "data.parts.test=null"]
     assert said in refused(file, *words, "data.shots=1")
+
+
+def test_an_answer_that_is_a_class_is_read_by_its_name(tmp_path):
+    rows = [{**row, "question": "so?"} for row in labelled("train", [0, 1] * 4)]
+    said = ClassLabel(names=["yes", "no"])
+    path = write_hub(
+        tmp_path / "hub",
+        {"train": rows},
+        Features(**{**FEATURES, "label": said, "question": Value("string")}),
+    )
+    words = ["data=yes-no", f"data.path={path}", "data.columns.answer=label", "data.shots=1"]
+    words += ["data.parts.test=null", "data.development_fraction=0"]
+    data = load_data(read_run_config(compose_words(words, None).config).data)
+    asked = zip(data.test.ids, data.test.questions(range(len(data.test.ids))), strict=True)
+    assert all(item.answer == rows[int(row)]["label"] for row, item in asked)
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):

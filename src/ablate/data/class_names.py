@@ -49,4 +49,5 @@ def readable_names(
 
 
 def _plural(what: str) -> str:
-    return f"{what.capitalize()}{'es' if what.endswith('s') else 's'}"
+    noun, of, owner = what.partition(" of ")
+    return f"{noun.capitalize()}{'es' if noun.endswith('s') else 's'}{of}{owner}"

@@ -13,7 +13,7 @@ from ablate.config.schema import HubData
 from ablate.data.sources.labels import Labels, class_labels
 from ablate.data.sources.parts import KEY, Keys, divide, read_parts
 from ablate.data.tables.rows import Rows, check_items
-from ablate.data.types import ImageClassification
+from ablate.data.types import Groups, ImageClassification
 
 
 class RowIds(Sequence[str]):
@@ -67,9 +67,8 @@ def load_hub(config: HubData, key: str) -> ImageClassification:
     tables = read_parts(config, key, class_columns(config), config.columns.image)
     names, labels = class_labels(tables.train.owner, tables.all(), config)
     keys = [image_keys(table) for table in tables.all()]
-    train, evaluated = divide(
-        config, key, labels[0], keys[0], keys[0], keys[1] if keys[1:] else None
-    )
+    strata, of_evaluated = Groups(names, labels[0].tolist()), keys[1] if keys[1:] else None
+    train, evaluated = divide(config, key, strata, keys[0], keys[0], of_evaluated)
     parts = {
         "train": _part(config, tables.train, train, labels[0]),
         "test": _part(config, tables.all()[-1], evaluated, labels[-1]),

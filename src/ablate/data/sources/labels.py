@@ -42,11 +42,10 @@ def class_labels(
     found = [table.values(column) for table in tables]
     for table, values in zip(tables, found, strict=True):
         _check_labelled(owner, table, column, values)
-    if isinstance(feature, ClassLabel):
-        keys = list(feature.names)
-        for table in tables[1:]:
-            check_same_names(owner, column, keys, table.features[column])
-    else:
+    keys = class_names_of(feature)
+    for table in tables[1:]:
+        check_same_names(owner, column, keys, table.features[column])
+    if keys is None:
         keys = _keys(found)
         found = [[str(value) for value in values] for values in found]
     names, order = name_classes(owner, column, keys, config, isinstance(feature, ClassLabel))
@@ -88,7 +87,15 @@ def name_classes(
                 f"Column '{column}' of {owner.name} holds class {largest}, but {owner.key}.class_names has"
                 f" {len(given)} names, for classes 0 to {len(given) - 1}. Fix: name every class."
             )
-        order = [str(number) for number in range(len(given))]
+        # As the data write it, such as 00014; where no row has it, plainly.
+        written = {int(key): key for key in keys}
+        if len(written) < len(keys):
+            twice = next(key for key in keys if written[int(key)] != key)
+            raise ConfigError(
+                f"Column '{column}' of {owner.name} holds '{twice}' and '{written[int(twice)]}', which are one number."
+                f" Fix: {owner.key}.class_names={{'{twice}': <its name>, ...}}."
+            )
+        order = [written.get(number, str(number)) for number in range(len(given))]
     elif is_class_label:
         if len(keys) != len(given):
             raise ConfigError(
@@ -109,13 +116,19 @@ def name_classes(
     return readable_names(order, dict(zip(order, given, strict=True)), what), order
 
 
-def check_same_names(owner: Owner, column: str, names: Sequence[str], feature: object) -> None:
+def class_names_of(feature: object) -> list[str] | None:
+    """Return the names that a column says its numbers mean; None where it says nothing."""
+    return list(feature.names) if isinstance(feature, ClassLabel) else None
+
+
+def check_same_names(owner: Owner, column: str, names: list[str] | None, feature: object) -> None:
     """Raise a ConfigError if the labels of two parts do not mean the same."""
-    others = list(feature.names) if isinstance(feature, ClassLabel) else None
-    if others != list(names):
+    others = class_names_of(feature)
+    if others != names:
+        said = "no names" if others is None else str(others)
         raise ConfigError(
             f"Column '{column}' has other classes in one part of {owner.name} than in another"
-            f" ({printable(str(others)):.60}). Fix: {owner.key}.parts=<parts of one set>."
+            f" ({printable(said):.60}). Fix: {owner.key}.parts=<parts of one set>."
         )
 
 

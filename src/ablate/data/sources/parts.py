@@ -14,6 +14,7 @@ from ablate.config.text import printable
 from ablate.data.few_shot import stratified_split
 from ablate.data.tables.read import Owner, Place
 from ablate.data.tables.rows import Rows, read_rows
+from ablate.data.types import Groups
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ def check_two_tables(config: TableData, key: str) -> None:
 def divide(
     config: TableData,
     key: str,
-    strata: NDArray[np.int32],
+    strata: Groups,
     keys: Keys,
     together: Keys,
     evaluated_keys: Keys | None,
@@ -152,7 +153,7 @@ def divide(
     Args:
         config: The data set.
         key: Where it is configured.
-        strata: What the same share of is held out, for every row of the training table: its class.
+        strata: What the same share of is held out: the class of every row of the training table.
         keys: What every row of the training table is known by.
         together: What rows share that are held out together.
         evaluated_keys: The keys of the evaluated table; None where there is none.
@@ -188,7 +189,7 @@ def divide(
 def every_second(
     config: TableData,
     key: str,
-    strata: NDArray[np.int32],
+    strata: Groups,
     keys: Keys,
     rows: NDArray[np.int64],
     share: float,
@@ -208,7 +209,7 @@ def every_second(
 def hold_out(
     config: TableData,
     key: str,
-    strata: NDArray[np.int32],
+    strata: Groups,
     keys: Keys,
     rows: NDArray[np.int64],
     share: float,
@@ -223,13 +224,14 @@ def hold_out(
     """
     _, first = np.unique(keys[rows], return_index=True)
     first = np.sort(first)
-    labels = strata[rows[first]].tolist()
+    labels = np.asarray(strata.of)[rows[first]].tolist()
     for label in sorted(set(labels)):
         n = labels.count(label)
         if n < 2:
             raise ConfigError(
-                f"Data set '{config.name}' has {n} training row of class {label}, copies aside; at least 2 are needed,"
-                f" one to train on and one to hold out. Fix: add some, or {key}.parts=<parts that are there>."
+                f"Data set '{config.name}' has {n} training row of class '{printable(strata.names[label])}', copies"
+                " aside; at least 2 are needed, one to train on and one to hold out. Fix: add some,"
+                f" {key}.parts=<parts that are there>, or {key}.development_fraction=0, which holds out fewer."
             )
     _, held = stratified_split(labels, share, config.split_seed)
     is_held = np.isin(keys[rows], keys[rows[first[held]]])

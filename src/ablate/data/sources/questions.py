@@ -101,7 +101,7 @@ def load_questions(config: QuestionData, key: str) -> ImageQuestions:
     train, evaluated = divide(
         config,
         key,
-        labels[0],
+        Groups(categories, labels[0].tolist()),
         keys=known[0].asked,
         together=images[0][_first_of_group(len(images[0]), config.group_rows)],
         evaluated_keys=known[1].asked if known[1:] else None,

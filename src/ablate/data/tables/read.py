@@ -13,23 +13,21 @@ import pyarrow as pa
 from datasets import (
     Dataset,
     DatasetDict,
-    load_dataset,
     load_dataset_builder,
     load_from_disk,
 )
-from datasets.exceptions import DatasetsError
+from datasets.exceptions import DatasetGenerationError, DatasetsError
 from datasets.utils.logging import (
     disable_progress_bar,
     enable_progress_bar,
     is_progress_bar_enabled,
 )
 from huggingface_hub.constants import HF_HUB_OFFLINE
-from pyarrow.dataset import ParquetFragmentScanOptions
 
 from ablate.config.errors import ConfigError, unknown
 from ablate.config.text import printable
+from ablate.data.tables.parquet import check_classes, read_piecewise
 
-_ROWS_AT_A_TIME = 100
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 # How `datasets` begins to say that there is no such split; it ends with a list of those that there are.
 _NO_SPLIT = re.compile("Unknown split|Bad split")
@@ -135,6 +133,8 @@ def unreadable(owner: Owner, failures: Mapping[str, Exception]) -> ConfigError:
     """Say in one line that a table cannot be read: why not from the first place, and which others were tried."""
     (path, error), *others = failures.items()
     mirrors = "".join(f", nor from '{printable(mirror)}'" for mirror, _ in others)
+    while isinstance(error, DatasetGenerationError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
     return ConfigError(
         f"The data of {owner.name} cannot be read from '{printable(path)}' "
@@ -175,16 +175,14 @@ def _local(owner: Owner, path: Path, place: Place) -> Dataset:
 
 def _load(place: Place, path: str, subset: str | None = None, **given: object) -> Dataset:
     """Load a table, or stream its first rows: nothing else is downloaded then, or converted."""
+    builder = load_dataset_builder(path, subset, **given)
+    if place.is_local:
+        check_classes(builder)
     if place.first is None or (HF_HUB_OFFLINE and not place.is_local):
-        builder = load_dataset_builder(path, subset, **given)
-        if getattr(builder.config, "fragment_scan_options", ()) is None:
-            # Arrow keeps what it reads ahead of a parquet file until the file's end: 20,000 rows of 12 KB took 450 MB
-            # to convert with it, 230 MB without, whatever the number of rows.
-            builder.config.fragment_scan_options = ParquetFragmentScanOptions(pre_buffer=False)
-            builder.config.batch_size = _ROWS_AT_A_TIME
+        read_piecewise(builder)
         builder.download_and_prepare()
         return _first(builder.as_dataset(split=place.split), place)
-    rows = load_dataset(path, subset, split=place.split, streaming=True, **given).decode(False)
+    rows = builder.as_streaming_dataset(split=place.split).decode(False)
     return Dataset.from_list(list(rows.take(place.first)), features=rows.features)
 
 
