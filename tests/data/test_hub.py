@@ -269,8 +269,10 @@ def test_images_in_files_of_a_folder(tmp_path):
     lines = []
     for number in range(12):
         picture(str(number)).save(folder / f"{number}.png")
-        lines.append(f'{{"img": "{number}.png", "class": "{"ab"[number % 2]}"}}')
-    (tmp_path / "all.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        lines.append(
+            f'{{"img": "{number}.png", "class": "{"ab"[number % 2]}", "text": "a\u2028b"}}'
+        )
+    (tmp_path / "all.jsonl").write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8")
     words = ["data.columns={id: img, image: img, label: class}", f"data.image_folder={folder}"]
     files = ["data.files={train: all.jsonl}", "data.parts.test=null"]
     data = load(tmp_path, *words, *files)

@@ -86,7 +86,8 @@ def check_data(config: TableData, key: str, first: int) -> Findings:
 def say_pin(found: Findings, place: Place) -> None:
     """Say whether data of the hub stay the same."""
     if place.is_local:
-        found.say(None, f"'{place.path}' is on this machine")
+        pin = "" if place.revision is None else ", where its revision means nothing"
+        found.say(None, f"'{place.path}' is on this machine{pin}")
     elif not is_hub_id(place.path):
         found.say(None, f"'{place.path}' is not on this machine, and no id of the hub")
     elif place.revision is None:

@@ -381,6 +381,8 @@ def test_a_row_that_cannot_be_scored_is_named(pictures, tmp_path, task, change, 
         ("nowhere.parquet", {}, ["data of task 'one'", "nowhere.parquet", "Fix: tasks.tasks.one"]),
         ("nowhere.json", {}, ["data of task 'one'", "nowhere.json"]),
         ("text.json", {}, ["it holds no rows of columns"]),
+        ("empty.jsonl", {}, ["it holds no rows of columns"]),
+        ("rows.csv", {}, ["a file is read if it is one of .parquet, .json, .jsonl"]),
         ("broken.jsonl", {}, ["Line 2 of", "broken.jsonl is not JSON"]),
         ("saved", {"split": "tset"}, ["Unknown split", "'tset'", "Did you mean 'test'?"]),
         ("saved", {"columns": {"question": "qestion"}}, ["Did you mean 'question'?"]),
@@ -389,6 +391,8 @@ def test_a_row_that_cannot_be_scored_is_named(pictures, tmp_path, task, change, 
 )
 def test_data_that_cannot_be_read_are_one_line(tmp_path, pictures, path, changes, words):
     (tmp_path / "text.json").write_text('["a", "b"]', encoding="utf-8")
+    for name in ("empty.jsonl", "rows.csv"):
+        (tmp_path / name).write_text("", encoding="utf-8")
     (tmp_path / "broken.jsonl").write_text('{"a": 1}\n{"a": \n', encoding="utf-8")
     table = Dataset.from_list(vqav2_rows(pictures)).cast_column("image", ImageFeature())
     DatasetDict({"test": table}).save_to_disk(tmp_path / "saved")
@@ -421,6 +425,7 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):
     with pytest.raises(ConfigError) as caught:
         load_task("one", read_task("pope"))
     assert "The data of task 'one' cannot be read from 'lmms-lab-encoder/POPE'" in str(caught.value)
+    assert "there is no such folder or file, and the hub cannot be asked" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

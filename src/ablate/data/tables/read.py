@@ -31,6 +31,7 @@ from ablate.data.tables.parquet import check_classes, read_piecewise
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 # How `datasets` begins to say that there is no such split; it ends with a list of those that there are.
 _NO_SPLIT = re.compile("Unknown split|Bad split")
+_FILES = (".parquet", ".json", ".jsonl")
 # What `save_to_disk` writes beside one table, and beside several.
 _TABLE, _TABLES = "state.json", "dataset_dict.json"
 # What `datasets` raises for data that are missing, unreachable, damaged or of another form.
@@ -136,6 +137,8 @@ def unreadable(owner: Owner, failures: Mapping[str, Exception]) -> ConfigError:
     while isinstance(error, DatasetGenerationError) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else ""
+    if isinstance(error, ConnectionError):
+        reason = f"there is no such folder or file, and the hub cannot be asked: {reason}"
     return ConfigError(
         f"The data of {owner.name} cannot be read from '{printable(path)}' "
         f"({type(error).__name__}: {printable(reason)}){mirrors}. Fix: {owner.key}.path=<a hub id, or a local"
@@ -163,6 +166,10 @@ def _local(owner: Owner, path: Path, place: Place) -> Dataset:
         return _first(Dataset.from_list(_json_rows(path)), place)
     if path.suffix == ".parquet":
         return _load(replace(place, split="train"), "parquet", data_files=str(path))
+    if path.is_file():
+        raise ValueError(
+            f"a file is read if it is one of {', '.join(_FILES)}, a folder if it holds others, too"
+        )
     if any((path / name).is_file() for name in (_TABLE, _TABLES)):
         saved = load_from_disk(str(path))
         if not isinstance(saved, DatasetDict):
@@ -211,10 +218,10 @@ def no_bars() -> Iterator[None]:
 
 def _json_rows(file: Path) -> list[dict[str, Any]]:
     """Read a list of rows, JSON lines, or an object of rows by key (kept in the column `key`)."""
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8-sig")
     content = list(_json_lines(file, text)) if file.suffix == ".jsonl" else json.loads(text)
     rows = list(content.values()) if isinstance(content, dict) else content
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise ValueError("it holds no rows of columns")
     if isinstance(content, dict):
         return [{"key": key, **row} for key, row in content.items()]
@@ -222,7 +229,8 @@ def _json_rows(file: Path) -> list[dict[str, Any]]:
 
 
 def _json_lines(file: Path, text: str) -> Iterator[Any]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Not splitlines(), which also ends a line at characters that JSON allows inside one.
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 yield json.loads(line)
