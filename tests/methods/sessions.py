@@ -94,7 +94,7 @@ def task(
     with compute.autocast():
         built: Loss
         if loss == "lm":
-            built = AnswerLoss(vlm, images, [asked(item, by_letters=False) for item in items])
+            built = AnswerLoss(vlm, images, [asked(item, "answers") for item in items])
         else:
             texts = class_embeddings(vlm, CLASSES, ("a photo of {}.",))[labels, None]
             built = ContrastiveLoss(vlm, pixels.__getitem__, texts)

@@ -4,7 +4,9 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pandas as pd
@@ -15,7 +17,9 @@ from tests.conftest import read_results
 from tests.data.hub_sets import cell, picture, write_hub
 
 from ablate.config.folder import config_folder
+from ablate.config.reading import read_run_config
 from ablate.config.yaml_file import parse, read_text
+from ablate.plans.base import compose_words
 
 SYNTHETIC = ("triangle", "quadrilateral", "length", "angle", "area")
 REAL = (*(f"geometry__{name}" for name in SYNTHETIC), "geometry__diameter_radius")
@@ -28,10 +32,15 @@ OTHERS = (
 ACTIONS = ("walking", "eating", "watching TV", "reading a book", "cutting bread", "lying down")
 
 
+def shipped(name: str) -> dict[str, Any]:
+    """What the file of a shipped data set says."""
+    file = config_folder() / "data" / f"{name}.yaml"
+    return dict(parse(read_text(file), file))
+
+
 def names_of(name: str) -> list[str]:
     """The class names of a shipped data set."""
-    file = config_folder() / "data" / f"{name}.yaml"
-    return list(parse(read_text(file), file)["class_names"])
+    return list(shipped(name)["class_names"])
 
 
 def labelled_parts(name, n_classes, parts, column="image", label="label", n=2):
@@ -78,19 +87,19 @@ def vsr(folder: Path) -> list[str]:
     (folder / "images").mkdir(parents=True)
     for part, file in (("train", "train"), ("validation", "dev"), ("test", "test")):
         lines = []
-        for row in range(20):
+        objects = list(chain(*shipped("vsr")["session_classes"]))
+        for row in range(len(objects)):
             name = f"{part}{row:012d}.jpg"
             picture(f"vsr/{name}").save(folder / "images" / name)
-            objects = ("cat", "bench", "bus", "dog", "cake")
             lines.append(
                 {
                     "image": name,
                     "image_link": f"http://images.cocodataset.org/train2017/{name}",
-                    "caption": f"The {objects[row % 5]} is on number {row}.",
+                    "caption": f"The {objects[row]} is on number {row}.",
                     "label": row // 5 % 2,
                     "relation": "on",
                     "subj": "thing",
-                    "obj": objects[row % 5],
+                    "obj": objects[row],
                 }
             )
         text = "\n".join(map(json.dumps, lines))
@@ -211,6 +220,52 @@ def test_a_set_is_trained_and_tested_in_sessions_and_offline(ablate_run, written
         assert chance.eq(1 / n_options).all()
     else:
         assert chance.between(0.25, 0.5).all()
+
+
+def test_a_statement_is_asked_alone_and_its_answer_read_for_the_words(ablate_run, written):
+    words = ["data=vsr", *(f"data.{word}" for word in written["vsr"]), "data.scoring=generate"]
+    words += ["data.sessions=1", "data.shots=35", "eval.max_new_tokens=4", "method=full-l"]
+    code, outputs = ablate_run(*words, "train.epochs=8", "train.learning_rate=0.01")
+    assert code == 0
+    row = read_results(outputs / "run").iloc[0]
+    tasks = pd.read_csv(outputs / "run" / "tasks.csv").set_index(["task", "metric"]).loc["vsr"]
+    items = pd.read_parquet(outputs / "run" / "runs" / row["run_id"] / "items.parquet")
+    items = items[(items["task"] == "vsr") & (items["metric"] == "accuracy")]
+    # VSR's rule: the word that occurs in it, if only one of the two does.
+    said = [{word for word in ("true", "false") if word in text.lower()} for text in items["text"]]
+    right = [given == {answer} for given, answer in zip(said, items["answer"], strict=True)]
+    unreadable = [len(given) != 1 for given in said]
+    assert 0 < sum(right) < len(right)
+    assert row["accuracy"] == pytest.approx(sum(right) / len(right))
+    assert tasks.loc["unreadable", "value"] == pytest.approx(sum(unreadable) / len(right))
+    assert tasks.loc["accuracy", "chance"] == tasks.loc["argmax_accuracy", "chance"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "reading", "sentence", "sessions"),
+    [
+        ("gtsrb", "lenient", "This is a {} traffic sign", [9, 9, 9, 8, 8]),
+        ("tsi", "strict", None, None),
+        ("counteranimal", "strict", "This is a {}.", None),
+        ("aircraft", "strict", "The type of this aircraft is {}.", [20] * 5),
+        ("eurosat", "strict", "It shows a {}.", None),
+        ("dalle", "strict", None, None),
+        ("vsr", "lenient", None, [7, 7, 7, 7, 8]),
+        ("hateful-memes", "strict", None, None),
+        ("mmvp", "brackets", None, None),
+        ("visonlyqa", "strict-any-case", None, [1, 1, 1, 1, 3]),
+        ("visonlyqa-synthetic", "strict-any-case", None, [1, 1, 1, 1, 3]),
+    ],
+)
+def test_a_set_is_read_answered_and_divided_as_by_its_authors(name, reading, sentence, sessions):
+    words = ["+protocol=lorsu", f"data={name}", "data.path=."]
+    words += [f"~data@controls.{other}" for other in SETS if other != name]
+    data = read_run_config(compose_words(words, None).config).data
+    assert (data.scoring, data.reading, data.sentence) == ("generate", reading, sentence)
+    listed = data.session_classes
+    assert (None if listed is None else [len(one) for one in listed]) == sessions
+    if name in ("gtsrb", "aircraft"):
+        assert sorted(chain(*listed)) == sorted(names_of(name))
 
 
 def test_the_other_nine_are_controls(ablate_run, written):

@@ -4,6 +4,7 @@ import random
 import string
 from collections.abc import Sequence
 
+from ablate.config.schema import Scoring
 from ablate.data.types import ImageClassification, ImageQuestions, MultipleChoiceItem
 
 LETTERS = string.ascii_uppercase
@@ -74,9 +75,14 @@ def questions_about(
     )
 
 
-def asked(item: MultipleChoiceItem, by_letters: bool) -> tuple[str, str]:
+def is_by_letter(item: MultipleChoiceItem, scoring: Scoring) -> bool:
+    """Tell whether a question is put with its options, to be answered by a letter, or alone, by the option's text."""
+    return scoring == "letters" or (scoring == "generate" and not item.is_statement)
+
+
+def asked(item: MultipleChoiceItem, scoring: Scoring) -> tuple[str, str]:
     """Return a question as it is tested, and its answer: a letter under options, or the answer's text alone."""
-    if by_letters:
+    if is_by_letter(item, scoring):
         return letters_question(item.question, item.options), LETTERS[item.answer]
     return item.question, item.options[item.answer]
 

@@ -117,6 +117,8 @@ class MultipleChoiceItem:
         options: Answer texts, all different.
         answer: Index of the correct option.
         cluster: What items that are not independent share, such as their image; None for the item itself.
+        is_statement: Whether the options are two words, for what is true and what is not, that the question itself asks
+            for: where an answer is written, they are not listed under it, and it is read for the words.
     """
 
     id: str
@@ -125,6 +127,7 @@ class MultipleChoiceItem:
     options: tuple[str, ...]
     answer: int
     cluster: str | None = None
+    is_statement: bool = False
 
 
 class ImageCollection(Protocol):

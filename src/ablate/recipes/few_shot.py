@@ -121,7 +121,7 @@ class _Session:
         open_question = config.train.open_question
         if open_question is not None:
             return [asked_openly(item, open_question, data.sentence) for item in items]
-        return [asked(item, by_letters=data.scoring != "answers") for item in items]
+        return [asked(item, data.scoring) for item in items]
 
     def _pixels(
         self,

@@ -48,7 +48,15 @@ class QuestionRows(LabelledRows):
             cluster = self._cluster(int(self.chosen[index]))
             options, answer = read.options, read.answer
             items.append(
-                MultipleChoiceItem(self.ids[index], place, asked, options, answer, cluster)
+                MultipleChoiceItem(
+                    self.ids[index],
+                    place,
+                    asked,
+                    options,
+                    answer,
+                    cluster,
+                    isinstance(self.config, YesNoData),
+                )
             )
         return items
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ablate.config.schema import Reading, Scoring
-from ablate.data.multiple_choice import LETTERS, LETTERS_INSTRUCTION, letters_question
+from ablate.data.multiple_choice import LETTERS, LETTERS_INSTRUCTION, asked, is_by_letter
 from ablate.data.types import MultipleChoiceItem
-from ablate.evaluation.metrics.reading import read_letter
+from ablate.evaluation.metrics.reading import read_letter, read_yes_no
 from ablate.evaluation.verbs.generation import generate
 from ablate.evaluation.verbs.inference import inference
 from ablate.evaluation.verbs.likelihood import log_likelihoods
@@ -60,7 +60,7 @@ def answer_items(
     begins with a letter). `answers`: the prompt holds the question alone, and the option whose
     text has the highest log-likelihood, end token included, is the answer; no correction for
     length. `generate`: the prompt of `letters`, greedy decoding, and the letter that `reading`
-    finds in the text.
+    finds in the text; of a statement the question alone, and one of its two words.
 
     Args:
         vlm: The model; its training mode is put back afterwards.
@@ -73,8 +73,8 @@ def answer_items(
         n_answered: How many items an earlier call, with the same batch size, has answered: they are left out, and
             the answers to the others are the same, bit for bit.
         on_pooled: Called with the rows of every pass of the image encoder and its pooled output.
-        reading: How a letter is read from a generated answer.
-        with_scores: Score the letters of a generated answer's options too, as `letters` does.
+        reading: How a letter, or a word, is read from a generated answer.
+        with_scores: Score a generated answer's options too: their letters as `letters` does, of a statement its words.
     """
     with inference(vlm), ExitStack() as stack:
         prompts = encode_prompts(vlm, items, scoring)
@@ -93,17 +93,26 @@ def answer_items(
             chosen_items = [items[index] for index in chosen]
             scores: Sequence[Sequence[float]] = [()] * len(chosen)
             if scoring != "generate" or with_scores:
-                of = continuations.texts if scoring == "answers" else continuations.letters
-                scores = log_likelihoods(vlm, batch, [of(item) for item in chosen_items])
+                options = [continuations.of(item, scoring) for item in chosen_items]
+                scores = log_likelihoods(vlm, batch, options)
             if scoring == "generate":
                 texts = generate(vlm, batch, max_new_tokens)
                 found = [
-                    Answer(read_letter(text, len(item.options), reading), tuple(row), text)
+                    Answer(_read(text, item, reading), tuple(row), text)
                     for text, item, row in zip(texts, chosen_items, scores, strict=True)
                 ]
             else:
                 found = [Answer(best_option(row), tuple(row), None) for row in scores]
             on_batch(dict(zip(chosen, found, strict=True)))
+
+
+def _read(text: str, item: MultipleChoiceItem, reading: Reading) -> int | None:
+    """Return the index of the option that a generated answer gives."""
+    if not item.is_statement:
+        return read_letter(text, len(item.options), reading)
+    positive, negative = item.options
+    is_positive = read_yes_no(text, positive, negative, reading)
+    return None if is_positive is None else int(not is_positive)
 
 
 def choice_results(
@@ -148,11 +157,10 @@ class _Continuations:
         self._vlm = vlm
         self._encode = lru_cache(maxsize=None)(vlm.answer_ids)
 
-    def letters(self, item: MultipleChoiceItem) -> list[list[int]]:
-        # Every such prompt ends with the instruction, so a letter's ids are the same for all.
-        return [self._encode(LETTERS_INSTRUCTION, LETTERS[i]) for i in range(len(item.options))]
-
-    def texts(self, item: MultipleChoiceItem) -> list[list[int]]:
+    def of(self, item: MultipleChoiceItem, scoring: Scoring) -> list[list[int]]:
+        if is_by_letter(item, scoring):
+            # Every such prompt ends with the instruction, so a letter's ids are the same for all.
+            return [self._encode(LETTERS_INSTRUCTION, LETTERS[i]) for i in range(len(item.options))]
         end = [self._vlm.tokenizer.eos_token_id]
         with_image = item.image is not None
         return [self._encode(item.question, text, with_image) + end for text in item.options]
@@ -165,8 +173,7 @@ def encode_prompts(
     encode = lru_cache(maxsize=None)(vlm.prompt_ids)
     prompts = []
     for item in items:
-        in_full = letters_question(item.question, item.options)
-        question = item.question if scoring == "answers" else in_full
+        question, _ = asked(item, scoring)
         prompts.append(Prompt(encode(question, item.image is not None), item.image))
     return prompts
 
