@@ -234,6 +234,7 @@ def test_the_preset_is_what_the_papers_do():
         ("vsr", "CL-5", 100, 5),
         ("hateful-memes", "CL-20", 300, 5),
         ("mmvp", "CL-50", 30, 5),
+        ("mmvp", "offline", 150, 1),
         ("visonlyqa", "CL-20", 20, 5),
         ("gtsrb", "offline", 50, 1),
     ],

@@ -20,6 +20,8 @@ from ablate.config.folder import config_folder
 from ablate.config.reading import read_run_config
 from ablate.config.yaml_file import parse, read_text
 from ablate.plans.base import compose_words
+from ablate.recipes.data import load_data
+from ablate.recipes.few_shot import session_rows
 
 SYNTHETIC = ("triangle", "quadrilateral", "length", "angle", "area")
 REAL = (*(f"geometry__{name}" for name in SYNTHETIC), "geometry__diameter_radius")
@@ -123,7 +125,7 @@ def hateful_memes(folder: Path) -> list[str]:
     return [f"path={folder}"]
 
 
-def mmvp(folder: Path) -> list[str]:
+def mmvp(folder: Path, n: int = 48) -> list[str]:
     rows = [
         {
             "image": cell(picture(f"mmvp/{row}")),
@@ -131,7 +133,7 @@ def mmvp(folder: Path) -> list[str]:
             "Options": "(a) Open (b) Closed",
             "Correct Answer": "(a)" if row % 2 else "(b)",
         }
-        for row in range(48)
+        for row in range(n)
     ]
     return [f"path={write_hub(folder, {'train': rows})}"]
 
@@ -266,6 +268,22 @@ def test_a_set_is_read_answered_and_divided_as_by_its_authors(name, reading, sen
     assert (None if listed is None else [len(one) for one in listed]) == sessions
     if name in ("gtsrb", "aircraft"):
         assert sorted(chain(*listed)) == sorted(names_of(name))
+
+
+@pytest.mark.parametrize(("setting", "sizes"), [("CL-5", [30] * 5), ("offline", [150])])
+def test_all_of_mmvps_training_half_is_trained_on_its_pairs_whole(tmp_path, setting, sizes):
+    (place,) = mmvp(tmp_path / "mmvp", 300)
+    words = ["+protocol=lorsu", "data=mmvp", f"data.{place}", f"protocol.setting={setting}"]
+    words += [f"~data@controls.{other}" for other in SETS if other != "mmvp"]
+    config = read_run_config(compose_words(words, None).config).data
+    data = load_data(config)
+    rows = [
+        [int(data.train.ids[row]) for row in session] for session in session_rows(data, config, 0)
+    ]
+    assert [len(session) for session in rows] == sizes
+    assert all({row ^ 1 for row in session} == set(session) for session in rows)
+    # The rows of the authors: the first pair and every second.
+    assert sorted(chain(*rows)) == [row for row in range(300) if row % 4 < 2]
 
 
 def test_the_other_nine_are_controls(ablate_run, written):

@@ -129,7 +129,7 @@ def load_questions(config: QuestionData, key: str) -> ImageQuestions:
         test=tested,
         fingerprint=content.hexdigest(),
         captions=_Captions(part),
-        groups=_groups(config, categories, part.labels),
+        groups=_groups(config, categories, part),
     )
 
 
@@ -175,19 +175,20 @@ def _categories(
     return names, [np.array([index[name] for name in values], dtype=np.int32) for values in found]
 
 
-def _groups(config: QuestionData, categories: tuple[str, ...], labels: Sequence[int]) -> Groups:
-    """Say what sessions are made of: categories that are trained on, or items dealt out to them."""
+def _groups(config: QuestionData, categories: tuple[str, ...], part: QuestionRows) -> Groups:
+    """Say what sessions are made of: categories that are trained on, or items dealt out in whole groups of rows."""
     if config.columns.category is not None:
+        labels = part.labels
         present = sorted(set(labels))
         place = {label: position for position, label in enumerate(present)}
         names = tuple(categories[label] for label in present)
         return Groups(names, [place[label] for label in labels])
-    order = list(range(len(labels)))
+    group = (part.chosen // config.group_rows).tolist()
+    order = sorted(set(group))
     random.Random(f"sessions/{config.split_seed}").shuffle(order)
-    of = [0] * len(labels)
-    for position, row in enumerate(order):
-        of[row] = position % config.sessions
-    return Groups(tuple(f"part {number + 1}" for number in range(config.sessions)), of)
+    session = {one: position % config.sessions for position, one in enumerate(order)}
+    names = tuple(f"part {number + 1}" for number in range(config.sessions))
+    return Groups(names, [session[one] for one in group])
 
 
 def _part(
