@@ -212,6 +212,19 @@ def test_a_bound_without_rows_is_refused(pictures, tmp_path, below, said):
     assert said in str(caught.value)
 
 
+def test_a_pair_is_of_the_whole_table_whichever_rows_count(pictures, tmp_path):
+    rows = [
+        {**row, "kind": kind} for row, kind in zip(mmvp_rows(pictures), "aabbabbabbaa", strict=True)
+    ]
+    path = write_parquet(rows, tmp_path / "rows.parquet")
+    # Rows 0, 1, 4, 7, 10, 11: two pairs are left with a row each.
+    with pytest.raises(ConfigError, match="6 rows, which are not groups of 2"):
+        load_task("mmvp", read_task("mmvp", data={"path": path, "where": {"kind": "a"}}))
+    config = read_task("mmvp", data={"path": path, "where": {"Options": "(a) Big (b) Small"}})
+    with pytest.raises(ConfigError, match="not groups of 2"):
+        load_task("mmvp", config)
+
+
 def test_rows_that_are_no_whole_groups_are_refused(pictures, tmp_path):
     path = write_parquet(mmvp_rows(pictures, 5), tmp_path / "rows.parquet")
     with pytest.raises(ConfigError, match="5 rows, which are not groups of 2"):

@@ -68,7 +68,7 @@ class QuestionRows(LabelledRows):
         """Say what items that are not independent share: their group of rows, else their image."""
         size = self.config.group_rows
         if size > 1:
-            first = row - row % size
+            first = self.rows.group(row, size) * size
             return f"rows {first} to {first + size - 1}"
         known: bytes = self.images_known[row]
         return known.hex()[:_CLUSTER_CHARACTERS]
@@ -111,7 +111,7 @@ def load_questions(config: QuestionData, key: str) -> ImageQuestions:
         key,
         Groups(categories, labels[0].tolist()),
         keys=known[0].asked,
-        together=images[0][_first_of_group(len(images[0]), config.group_rows)],
+        together=images[0][_first_of_group(tables.train, config.group_rows)],
         evaluated_keys=known[1].asked if known[1:] else None,
     )
     part = _part(config, tables.train, train, labels[0], images[0])
@@ -154,9 +154,11 @@ def _known(table: Rows, config: QuestionData, images: Keys) -> _Known:
     return known
 
 
-def _first_of_group(n: int, size: int) -> NDArray[np.int64]:
+def _first_of_group(table: Rows, size: int) -> NDArray[np.int64]:
     """Return the first row of the group of every row."""
-    return np.arange(n) // size * size
+    groups = [table.group(row, size) for row in range(len(table))]
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    return first[group]
 
 
 def _categories(
@@ -183,7 +185,7 @@ def _groups(config: QuestionData, categories: tuple[str, ...], part: QuestionRow
         place = {label: position for position, label in enumerate(present)}
         names = tuple(categories[label] for label in present)
         return Groups(names, [place[label] for label in labels])
-    group = (part.chosen // config.group_rows).tolist()
+    group = [part.rows.group(int(row), config.group_rows) for row in part.chosen]
     order = sorted(set(group))
     random.Random(f"sessions/{config.split_seed}").shuffle(order)
     session = {one: position % config.sessions for position, one in enumerate(order)}

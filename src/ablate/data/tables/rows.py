@@ -102,6 +102,10 @@ class Rows:
         found: list[Any] = (values if self._kept is None else values.take(self._kept)).to_pylist()
         return found
 
+    def group(self, row: int, size: int) -> int:
+        """Return the group of a row: `size` consecutive rows of the whole table, whichever of them count."""
+        return self._place(row) // size
+
     def image_key(self, row: int) -> str | int:
         """Return what rows of one image share: the name of its file, else its own cell."""
         return self._images.key(self._place(row))

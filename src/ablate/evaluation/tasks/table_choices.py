@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -109,7 +110,8 @@ class TableChoices(Task):
     def _choose(self, n: int | None) -> list[int]:
         """Check every question of the table, and return the rows of those that are evaluated, whole groups of them."""
         n_rows, size = len(self._rows), self._config.group_rows
-        if n_rows % size:
+        rows_of = Counter(self._rows.group(row, size) for row in range(n_rows))
+        if min(rows_of.values(), default=size) < size:
             raise ConfigError(
                 f"The table of task '{self.name}' has {n_rows} rows, which are not groups of {size}. Fix:"
                 f" tasks.tasks.{self.name}.group_rows=1, or the whole table."
@@ -129,7 +131,7 @@ class TableChoices(Task):
         config, id_ = self._config, self._row_name(row)
         read = read_question(self._rows, config, row, id_)
         size, n = config.group_rows, len(read.options)
-        first = row - row % size
+        first = self._rows.group(row, size) * size
         cluster = (
             digest[:_CLUSTER_CHARACTERS] if size == 1 else f"rows {first} to {first + size - 1}"
         )
