@@ -126,6 +126,7 @@ WORDS = {
     "empty model name": (["model.name=''"], "model.name is ''"),
     "blank data name": (["data.name=' '"], "data.name is"),
     "empty question": (["data.question=''"], "data.question is ''"),
+    "question with an image": (["data.question='<image> what?'"], "a second image"),
     "one word for yes and no": (
         ["data=yes-no", "data.path=x", "data.negative=' Yes'"],
         "data.positive is 'yes' and data.negative is ' Yes'",

@@ -207,6 +207,19 @@ def test_a_mistake_is_one_line(parts, tmp_path, words, said):
     assert said in refused(path, *words)
 
 
+def test_a_number_that_no_name_is_for_is_refused(parts, tmp_path):
+    parts["test"][4]["label"] = 1
+    path = write_hub(tmp_path / "hub", parts, FEATURES)
+    (file,) = (tmp_path / "hub" / "data").glob("test*")
+    table = pq.read_table(file)
+    labels = pa.array(
+        [3 if row == 4 else label for row, label in enumerate(table["label"].to_pylist())]
+    )
+    place = table.schema.get_field_index("label")
+    pq.write_table(table.set_column(place, table.schema.field(place), labels), file)
+    assert "Row 4 of data set 'hub' has class 3 in 'label', whose 3 names" in refused(path)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -11,14 +11,15 @@ from ablate.config.schema import (
 from ablate.config.schema.tasks import YesNoTask
 
 _MAX_NAME_BYTES = 255
+_IMAGE_TOKEN = "<image>"
 
 
 def check_rules(run: RunConfig) -> None:
     """Check names, texts, words for yes and no, and learning rates.
 
     Raises:
-        ConfigError: If a name is not a plain folder name or is a built-in method's, a text is empty, the words
-            for yes and no are the same, or a learning rate ends above its peak.
+        ConfigError: If a name is not a plain folder name or is a built-in method's, a text is empty, a question stands
+            for an image, the words for yes and no are the same, or a learning rate ends above its peak.
     """
     _check_folder_name("name", run.name)
     texts = {
@@ -47,6 +48,11 @@ def check_rules(run: RunConfig) -> None:
         **{f"tasks.tasks.{name}": task for name, task in tasks.items()},
     }
     for key, config in asked.items():
+        if _IMAGE_TOKEN in (question := str(getattr(config, "question", ""))):
+            raise ConfigError(
+                f"{key}.question is {question!r}, where '{_IMAGE_TOKEN}' would stand for a second image. Fix: leave it"
+                " out; the model's prompt has it."
+            )
         if isinstance(config, YesNoData | YesNoTask):
             _check_two_words(key, config.positive, config.negative)
     for key, train in (("train", run.train), ("align", run.align)):

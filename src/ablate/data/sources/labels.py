@@ -40,9 +40,9 @@ def class_labels(
     column = config.columns.label
     feature = tables[0].features[column]
     found = [table.values(column) for table in tables]
-    for table, values in zip(tables, found, strict=True):
-        _check_labelled(owner, table, column, values)
     keys = class_names_of(feature)
+    for values in found:
+        _check_labelled(owner, column, values, keys)
     for table in tables[1:]:
         check_same_names(owner, column, keys, table.features[column])
     if keys is None:
@@ -136,8 +136,9 @@ def _keys(found: Sequence[Sequence[Any]]) -> list[str]:
     return sorted({str(value) for values in found for value in values})
 
 
-def _check_labelled(owner: Owner, table: Rows, column: str, values: Sequence[Any]) -> None:
-    del table
+def _check_labelled(
+    owner: Owner, column: str, values: Sequence[Any], names: Sequence[str] | None
+) -> None:
     for row, value in enumerate(values):
         if value is None or (isinstance(value, int) and value < 0) or str(value).strip() == "":
             raise ConfigError(
@@ -148,4 +149,9 @@ def _check_labelled(owner: Owner, table: Rows, column: str, values: Sequence[Any
             raise ConfigError(
                 f"Column '{column}' of {owner.name} holds {printable(repr(value)):.60}, which is not a class."
                 f" Fix: {owner.key}.columns.label=<the column of classes>."
+            )
+        if names is not None and int(value) >= len(names):
+            raise ConfigError(
+                f"Row {row} of {owner.name} has class {value} in '{column}', whose {len(names)} names are for 0 to"
+                f" {len(names) - 1}. Fix: {owner.key}.where=<the rows that have one of these>."
             )

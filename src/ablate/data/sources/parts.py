@@ -231,7 +231,7 @@ def hold_out(
             raise ConfigError(
                 f"Data set '{config.name}' has {n} training row of class '{printable(strata.names[label])}', copies"
                 " aside; at least 2 are needed, one to train on and one to hold out. Fix: add some,"
-                f" {key}.parts=<parts that are there>, or {key}.development_fraction=0, which holds out fewer."
+                f" {key}.parts=<parts that are there>, or {key}.development_fraction=0 if it may be left out."
             )
     _, held = stratified_split(labels, share, config.split_seed)
     is_held = np.isin(keys[rows], keys[rows[first[held]]])
