@@ -11,6 +11,7 @@ from tests.data.hub_sets import cell, labelled, picture, write_hub, write_saved
 
 from ablate.config.errors import ConfigError
 from ablate.config.reading import read_run_config
+from ablate.data.blank import without_images
 from ablate.data.tables.read import no_bars
 from ablate.plans.base import compose_words
 from ablate.recipes.data import load_data
@@ -252,6 +253,10 @@ def test_an_answer_that_is_a_class_is_read_by_its_name(tmp_path):
     data = load_data(read_run_config(compose_words(words, None).config).data)
     asked = zip(data.test.ids, data.test.questions(range(len(data.test.ids))), strict=True)
     assert all(item.answer == rows[int(row)]["label"] for row, item in asked)
+    # What a price is reckoned from: the same questions, and no image is decoded.
+    blank = without_images(data)
+    assert blank.train.questions([0, 1]) == data.train.questions([0, 1])
+    assert {image.size for image in blank.train.images([0, 1])} == {(1, 1)}
 
 
 def test_two_images_of_one_name_are_refused(tmp_path):

@@ -8,6 +8,7 @@ from PIL import Image
 from ablate.data.types import (
     ImageClassification,
     ImageCollection,
+    ImageQuestions,
     ImageSource,
     InstructionData,
 )
@@ -39,4 +40,6 @@ def without_images(
     if isinstance(data, InstructionData):
         images: ImageCollection = _BlankSource((), data.images.ids)
         return replace(data, images=images)
+    if isinstance(data, ImageQuestions):
+        return replace(data, train=data.train.without_images(), test=data.test.without_images())
     return replace(data, train=blank_images(data.train), test=blank_images(data.test))

@@ -82,6 +82,9 @@ class QuestionSource(ImageSource, Protocol):
     def asked(self, indices: Sequence[int]) -> list[str]:
         """Return what is asked about the images at `indices`, without options."""
 
+    def without_images(self) -> "QuestionSource":
+        """Return the same questions about blank images: none is decoded."""
+
 
 @dataclass(frozen=True)
 class ImageQuestions(ImageClassification):

@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +63,10 @@ class QuestionRows(LabelledRows):
     def asked(self, indices: Sequence[int]) -> list[str]:
         """Return what the table asks."""
         return [self.read(index).asked for index in indices]
+
+    def without_images(self) -> "QuestionRows":
+        """Return the same questions about blank images: none is decoded."""
+        return replace(self, rows=self.rows.without_images())
 
     def _cluster(self, row: int) -> str:
         """Say what items that are not independent share: their group of rows, else their image."""
