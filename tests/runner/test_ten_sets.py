@@ -202,7 +202,8 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.getbasetemp() / "hf")
 
 
-@pytest.mark.parametrize("name", SETS)
+# DALL-E's images are only tested, as a control.
+@pytest.mark.parametrize("name", [name for name in SETS if name != "dalle"])
 def test_a_set_is_trained_and_tested_in_sessions_and_offline(ablate_run, written, name):
     words = [f"data={name}", *(f"data.{word}" for word in written[name])]
     code, outputs = ablate_run(
@@ -243,31 +244,33 @@ def test_a_statement_is_asked_alone_and_its_answer_read_for_the_words(ablate_run
     assert tasks.loc["accuracy", "chance"] == tasks.loc["argmax_accuracy", "chance"] == 0.5
 
 
-@pytest.mark.parametrize(
-    ("name", "reading", "sentence", "sessions"),
-    [
-        ("gtsrb", "lenient", "This is a {} traffic sign", [9, 9, 9, 8, 8]),
-        ("tsi", "strict", None, None),
-        ("counteranimal", "strict", "This is a {}.", None),
-        ("aircraft", "strict", "The type of this aircraft is {}.", [20] * 5),
-        ("eurosat", "strict", "It shows a {}.", None),
-        ("dalle", "strict", None, None),
-        ("vsr", "lenient", None, [7, 7, 7, 7, 8]),
-        ("hateful-memes", "strict", None, None),
-        ("mmvp", "brackets", None, None),
-        ("visonlyqa", "strict-any-case", None, [1, 1, 1, 1, 3]),
-        ("visonlyqa-synthetic", "strict-any-case", None, [1, 1, 1, 1, 3]),
-    ],
-)
-def test_a_set_is_read_answered_and_divided_as_by_its_authors(name, reading, sentence, sessions):
-    words = ["+protocol=lorsu", f"data={name}", "data.path=."]
-    words += [f"~data@controls.{other}" for other in SETS if other != name]
-    data = read_run_config(compose_words(words, None).config).data
-    assert (data.scoring, data.reading, data.sentence) == ("generate", reading, sentence)
-    listed = data.session_classes
-    assert (None if listed is None else [len(one) for one in listed]) == sessions
-    if name in ("gtsrb", "aircraft"):
-        assert sorted(chain(*listed)) == sorted(names_of(name))
+def test_a_set_is_read_answered_and_divided_as_by_its_authors():
+    places = [f"controls.{name}.path=." for name in ("tsi", "counteranimal", "dalle")]
+    words = ["+protocol=lorsu", "data=eurosat", *places, "controls.hateful-memes.path=."]
+    run = read_run_config(compose_words(words, None).config)
+    sets = {**run.controls, "eurosat": run.data}
+    listed = {name: data.session_classes for name, data in sets.items()}
+    assert {data.scoring for data in sets.values()} == {"generate"}
+    assert {name: (data.reading, data.sentence) for name, data in sets.items()} == {
+        "gtsrb": ("lenient", "This is a {} traffic sign"),
+        "tsi": ("strict", None),
+        "counteranimal": ("strict", "This is a {}."),
+        "aircraft": ("strict", "The type of this aircraft is {}."),
+        "eurosat": ("strict", "It shows a {}."),
+        "dalle": ("strict", None),
+        "vsr": ("lenient", None),
+        "hateful-memes": ("strict", None),
+        "mmvp": ("brackets", None),
+        "visonlyqa": ("strict-any-case", None),
+    }
+    assert {name: [len(one) for one in lists] for name, lists in listed.items() if lists} == {
+        "gtsrb": [9, 9, 9, 8, 8],
+        "aircraft": [20] * 5,
+        "vsr": [7, 7, 7, 7, 8],
+        "visonlyqa": [1, 1, 1, 1, 3],
+    }
+    for name in ("gtsrb", "aircraft"):
+        assert sorted(chain(*listed[name])) == sorted(names_of(name))
 
 
 @pytest.mark.parametrize(("setting", "sizes"), [("CL-5", [30] * 5), ("offline", [150])])
