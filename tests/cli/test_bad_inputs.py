@@ -131,6 +131,10 @@ WORDS = {
         ["data=yes-no", "data.path=x", "data.negative=' Yes'"],
         "data.positive is 'yes' and data.negative is ' Yes'",
     ),
+    "a word within the other": (
+        ["data=vsr", "data.negative=untrue"],
+        "data.reading=lenient cannot tell apart",
+    ),
     "empty question of an ablation": ([RANK, "ablation.question=''"], "ablation.question is ''"),
     "empty name of an ablation": ([RANK, "ablation.name=''", "name=a"], "ablation.name is ''"),
     "ablation out of a mapping": (["+ablation={a:1}"], "ablation"),

@@ -8,6 +8,7 @@ from ablate.config.schema import (
     TrainConfig,
     YesNoData,
 )
+from ablate.config.schema.fields import Reading
 from ablate.config.schema.tasks import YesNoTask
 
 _MAX_NAME_BYTES = 255
@@ -54,7 +55,7 @@ def check_rules(run: RunConfig) -> None:
                 " out; the model's prompt has it."
             )
         if isinstance(config, YesNoData | YesNoTask):
-            _check_two_words(key, config.positive, config.negative)
+            _check_two_words(key, config.positive, config.negative, config.reading)
     for key, train in (("train", run.train), ("align", run.align)):
         if train is not None:
             _check_learning_rates(key, train)
@@ -71,9 +72,15 @@ def _check_folder_name(key: str, name: str) -> None:
     )
 
 
-def _check_two_words(key: str, positive: str, negative: str) -> None:
+def _check_two_words(key: str, positive: str, negative: str, reading: Reading) -> None:
     """Refuse words for yes and no between which no answer could decide."""
     compared = [" ".join(word.casefold().split()) for word in (positive, negative)]
+    is_within = compared[0] in compared[1] or compared[1] in compared[0]
+    if reading == "lenient" and is_within and compared[0] != compared[1]:
+        raise ConfigError(
+            f"{key}.positive is {positive!r} and {key}.negative is {negative!r}: one is within the other, which "
+            f"{key}.reading=lenient cannot tell apart. Fix: {key}.reading=first."
+        )
     if all(compared) and compared[0] != compared[1]:
         return
     raise ConfigError(

@@ -116,8 +116,8 @@ def _split(text: str, separator: str | None) -> list[str]:
         # `(x)` within an option is none of the marks A, B, C, ...
         if letter == LETTERS[len(marks) : len(marks) + 1]:
             marks.append(mark)
-    used = sorted(letter for _, letter in found if letter in LETTERS[: len(marks)])
-    if not marks or text[: marks[0].start()].strip() or len(used) > len(marks):
+    n_used = sum(letter in LETTERS[: len(marks)] for _, letter in found)
+    if not marks or text[: marks[0].start()].strip() or n_used > len(marks):
         return []
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     return [text[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
