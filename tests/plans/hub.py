@@ -29,6 +29,9 @@ _LLAMA = {
     "num_attention_heads": 32,
 }
 
+# Of what is pinned to none.
+_COMMIT = "0" * 40
+
 
 def write_cache(cache: Path) -> None:
     """Write what `HF_HUB_CACHE` names; the tokenizers are the tiny model's."""
@@ -49,9 +52,9 @@ def write_cache(cache: Path) -> None:
     llava.save_pretrained(place)
     processor.save_pretrained(place)
     _copy_tokenizer("llava", place)
-    script = _script()
-    for name, (kind, sizes, kind_of_processor, settings) in script.HUB.items():
-        place = _snapshot(cache, name)
+    revisions = _encoder_revisions()
+    for name, (kind, sizes, kind_of_processor, settings) in _script().HUB.items():
+        place = _snapshot(cache, name, revisions[name] or _COMMIT)
         kind(**sizes).save_pretrained(place)
         kind_of_processor(**settings).save_pretrained(place)
     # The whole CLIP in the place of its image encoder alone.
@@ -61,7 +64,16 @@ def write_cache(cache: Path) -> None:
     _copy_tokenizer("clip", place)
 
 
-def _snapshot(cache: Path, name: str, commit: str = "0" * 40) -> Path:
+def _encoder_revisions() -> dict[str, str | None]:
+    """Return what each encoder's model is pinned to."""
+    files = [
+        yaml.safe_load(file.read_text()) for file in (config_folder() / "encoder").glob("*.yaml")
+    ]
+    parts = [part for file in files for part in file.get("parts", ())]
+    return {part["source"]: part["revision"] for part in parts if "source" in part}
+
+
+def _snapshot(cache: Path, name: str, commit: str = _COMMIT) -> Path:
     folder = cache / f"models--{name.replace('/', '--')}"
     (folder / "refs").mkdir(parents=True, exist_ok=True)
     (folder / "refs" / "main").write_text(commit)
