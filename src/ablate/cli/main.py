@@ -35,6 +35,8 @@ def main() -> None:
     OpenMP reads it when torch is imported.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Without a network the hub is asked six times for every file, and says so each time; its error says why it failed.
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     # Where it is installed, peft imports it, and on a CPU it regrets each time that it has no kernels from the hub.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     steady_streams()
