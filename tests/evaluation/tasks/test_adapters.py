@@ -1,6 +1,7 @@
 """Adapters of real data sets, on rows of their public columns that the test writes itself."""
 
 import json
+import math
 
 import numpy as np
 import pyarrow as pa
@@ -359,14 +360,19 @@ def broken(rows, **changes):
             "Item '1000' of task 'one' has no answer. Fix: tasks.tasks.one.data.split",
         ),
         ("vqav2", {"answers": [{"answer": "x"}] * 3}, "has 3 answers; vqa_accuracy needs"),
+        ("vqav2", {"question": None}, "Item '1000' of task 'one' has no question"),
+        ("vqav2", {"question": " "}, "has no question. Fix: tasks.tasks.one.columns.question"),
+        ("refcoco", {"answer": None}, "has an empty expression"),
+        ("refcoco", {"answer": ["left", ""]}, "has an empty expression"),
         ("refcoco", {"bbox": [1.0, 2.0, 3.0]}, "not four numbers"),
-        ("refcoco", {"bbox": [8.0, 16.0, 0.0, 8.0]}, "is empty as left-top-width-height"),
+        ("refcoco", {"bbox": [1.0, 2.0, math.inf, 3.0]}, "is empty or endless as left-top"),
+        ("refcoco", {"bbox": [8.0, 16.0, 0.0, 8.0]}, "is empty or endless as left-top"),
     ],
 )
 def test_a_row_that_cannot_be_scored_is_named(pictures, tmp_path, task, change, message):
     rows = vqav2_rows(pictures) if task == "vqav2" else refcoco_rows(pictures)
     rows = broken(rows, **change)
-    if task == "vqav2":
+    if "answers" in change:
         rows = [{**row, "answers": row["answers"] and row["answers"][:3]} for row in rows]
     path = write_parquet(rows, tmp_path / "rows.parquet")
     with pytest.raises(ConfigError) as caught:

@@ -1,6 +1,7 @@
 """Scoring answers in the model's own words: open questions, yes or no, boxes."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
@@ -56,7 +57,7 @@ class OpenQuestions(GeneratedTask[OpenTask, tuple[str, ...]]):
             )
         if self._config.metric == "exact_match" and len(answers) > 1:
             raise self._error(id_, f"has {len(answers)} answers, not one", "metric=vqa_accuracy")
-        yield Item(id_, row, str(self._cell(columns.question, row)), answers)
+        yield Item(id_, row, self._question(columns.question, row, id_), answers)
 
     def scored(self, item: Item[tuple[str, ...]], text: str, size: tuple[int, int]) -> ItemResult:
         """Score an answer by the task's metric; the image's size does not matter."""
@@ -80,7 +81,7 @@ class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
         if is_true is None:
             said = f"has the answer '{printable(str(cell))}'; allowed: {', '.join(TRUTH)}"
             raise self._error(id_, said, "columns.answer=...")
-        yield Item(id_, row, str(self._cell(columns.question, row)), is_true)
+        yield Item(id_, row, self._question(columns.question, row, id_), is_true)
 
     def scored(self, item: Item[bool], text: str, size: tuple[int, int]) -> ItemResult:
         """Read a decision from an answer; the image's size does not matter."""
@@ -109,6 +110,8 @@ class Boxes(GeneratedTask[BoxTask, Box]):
     def _items(self, row: int, id_: str) -> Iterator[Item[Box]]:
         columns = self._config.columns
         expressions = _texts(self._cell(columns.expression, row))
+        if not expressions or not all(expression.strip() for expression in expressions):
+            raise self._error(id_, "has an empty expression", "columns.expression=...")
         box = self._box(self._cell(columns.box, row), id_)
         for number, expression in enumerate(expressions):
             name = id_ if len(expressions) == 1 else f"{id_}-{number}"
@@ -124,9 +127,11 @@ class Boxes(GeneratedTask[BoxTask, Box]):
             ) from error
         if self._config.box == "left-top-width-height":
             right, bottom = left + right, top + bottom
-        if not (left < right and top < bottom):
+        if not (left < right < math.inf and top < bottom < math.inf):
             raise self._error(
-                id_, f"has the box {cell}, which is empty as {self._config.box}", "box=..."
+                id_,
+                f"has the box {cell}, which is empty or endless as {self._config.box}",
+                "box=...",
             )
         return left, top, right, bottom
 

@@ -163,6 +163,17 @@ class GeneratedTask(Task, Generic[Config, Answer]):
     def _cell(self, column: str, row: int) -> object:
         return self._rows.cell(column, row)
 
+    def _question(self, column: str, row: int, id_: str) -> str:
+        """Return the question of a row as it stands.
+
+        Raises:
+            ConfigError: If it is empty: an empty cell would be asked as `None`, and be scored.
+        """
+        cell = self._cell(column, row)
+        if cell is None or not str(cell).strip():
+            raise self._error(id_, "has no question", "columns.question=...")
+        return str(cell)
+
     def _error(self, id_: str, what: str, fix: str) -> ConfigError:
         return ConfigError(
             f"Item '{id_}' of task '{self.name}' {what}. Fix: tasks.tasks.{self.name}.{fix}"
