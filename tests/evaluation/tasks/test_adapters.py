@@ -9,12 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, DatasetDict, Features, Value
 from datasets import Image as ImageFeature
+from PIL import Image
 from tests.evaluation.tasks.suites import EVALUATION, Outcome, outcome_of, predictions, read_task
+from transformers import CLIPImageProcessorPil
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import EvalConfig
 from ablate.evaluation.task import evaluation_of
 from ablate.evaluation.tasks.load import load_task
+from ablate.models.encoders.preprocessing import resized
 
 ANSWER = "{question}"
 
@@ -466,13 +469,36 @@ def test_boxes_counted_from_the_padded_square(pictures, tmp_path):
     assert scored(task, ["0.125, 0.5, 0.375, 0.75"], [(64, 32)]).items[0].score == 0.0
 
 
+def test_boxes_counted_from_the_square_that_is_cut_out(pictures, tmp_path):
+    """What CLIP's processor shows of a wide image is marked out, and found again in the pixels that it makes."""
+    path = write_hub_parquet(refcoco_rows(pictures), tmp_path / "val.parquet")
+    config = read_task("refcoco", data={"path": path}, answer_frame="cropped", iou=0.9, items=1)
+    task = load_task("refcoco", config)
+    # Left 8, top 16, 16 wide and 8 high, in an image of 64 x 32, of which columns 16 to 48 are shown.
+    pixels = np.zeros((32, 64, 3), dtype=np.uint8)
+    pixels[16:24, 8:24] = 255
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+    )
+    (shown,) = resized(processor, [Image.fromarray(pixels)])
+    rows, columns = np.nonzero(shown[0].numpy())
+    assert (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1) == (16, 24, 0, 8)
+    (item,) = scored(task, ["0, 0.5, 0.25, 0.75"], [(64, 32)]).items
+    assert item.answer == "-0.25, 0.5, 0.25, 0.75"
+    # Half of it lies beyond the edge, and cannot be found.
+    assert item.score == 0.0
+    assert scored(task, ["-0.25, 0.5, 0.25, 0.75"], [(64, 32)]).items[0].score == 1.0
+
+
 def test_llava_is_asked_for_boxes_as_it_was_trained():
     from tests.evaluation.tasks.suites import read_suite
 
+    asked = "Please provide the bounding box coordinate"
     for model, (start, frame) in {
-        "tiny": ("Give the bounding box", "image"),
-        "llava-1.5-13b": ("Please provide the bounding box coordinate", "padded"),
+        ("model=tiny",): ("Give the bounding box", "image"),
+        ("model=llava-1.5-13b", "model.image_aspect=pad"): (asked, "padded"),
+        ("model=llava-1.5-7b",): (asked, "cropped"),
     }.items():
-        task = read_suite(f"model={model}", "tasks=tiny", "+task@tasks.tasks.b=refcoco").tasks["b"]
+        task = read_suite(*model, "tasks=tiny", "+task@tasks.tasks.b=refcoco").tasks["b"]
         assert task.prompt.startswith(start)
         assert task.answer_frame == frame

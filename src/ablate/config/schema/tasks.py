@@ -259,7 +259,7 @@ class BoxTask(_RowsTask):
         columns: Where the table holds what.
         box: The table's boxes: corners, or corner and size.
         answer_scale: The model's number for the right or bottom edge of the image.
-        answer_frame: What that edge is of: the image, or the square that it is padded to.
+        answer_frame: What that edge is of: the image, the square that it is padded to, or the largest in its middle.
         iou: What intersection over union counts as found.
     """
 
@@ -269,7 +269,7 @@ class BoxTask(_RowsTask):
     box: Literal["left-top-right-bottom", "left-top-width-height"]
     answer_scale: PositiveInt
     iou: Fraction
-    answer_frame: Literal["image", "padded"] = "image"
+    answer_frame: Literal["image", "padded", "cropped"] = "image"
 
 
 @dataclass(frozen=True, config=CLOSED)

@@ -146,9 +146,10 @@ class Boxes(GeneratedTask[BoxTask, Box]):
 
     def _in_answer(self, box: Box, width: int, height: int) -> Box:
         """Turn a box in pixels into the units of the answer."""
-        scale, (across, down) = self._config.answer_scale, (0.0, 0.0)
-        if self._config.answer_frame == "padded":
-            side = max(width, height)
+        scale, frame, (across, down) = self._config.answer_scale, self._config.answer_frame, (0, 0)
+        if frame != "image":
+            side = max(width, height) if frame == "padded" else min(width, height)
+            # Below 0 for what is cut off; a box that reaches beyond the edge does so in the answer's units, too.
             across, down = (side - width) // 2, (side - height) // 2
             width = height = side
         left, top, right, bottom = box
