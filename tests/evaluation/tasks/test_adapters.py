@@ -347,7 +347,10 @@ def test_ocid_ref(shipped, pictures, tmp_path):
     assert [item.id for item in outcome.items] == ["305", "306", "307", "308"]
     assert [item.answer for item in outcome.items] == ["0.25, 0.5, 0.75, 0.75"] * 4
     other = read_task("ocid-ref", data=data, box="left-top-width-height")
-    assert load_task("ocid-ref", other).fingerprint != task.fingerprint
+    with pytest.raises(
+        ConfigError, match="whose corners are 8, 16, 32, 40, beyond its image of 32 x 32"
+    ):
+        load_task("ocid-ref", other)
 
 
 def broken(rows, **changes):
@@ -369,6 +372,7 @@ def broken(rows, **changes):
         ("refcoco", {"answer": ["left", ""]}, "has an empty expression"),
         ("refcoco", {"bbox": [1.0, 2.0, 3.0]}, "not four numbers"),
         ("refcoco", {"bbox": [1.0, 2.0, math.inf, 3.0]}, "is empty or endless as left-top"),
+        ("refcoco", {"bbox": [8.0, 16.0, 32.0, 24.0]}, "beyond its image of 32 x 32 pixels"),
         ("refcoco", {"bbox": [8.0, 16.0, 0.0, 8.0]}, "is empty or endless as left-top"),
     ],
 )

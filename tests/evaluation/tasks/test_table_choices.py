@@ -132,6 +132,7 @@ def test_mmvp_counts_pairs(shipped, pictures, tmp_path):
     assert of_pairs.result.n == 6
     assert [item.cluster for item in of_singles.items][:3] == ["rows 0 to 1"] * 2 + ["rows 2 to 3"]
     half = load_task("mmvp", read_task("mmvp", data={"path": path}, items=6))
+    assert load_task("mmvp", read_task("mmvp", data={"path": path}), first=5).n == 6
     assert {item.id for item in half._items} <= {str(row) for row in range(12)}
     assert [int(item.id) % 2 for item in half._items] == [0, 1] * 3
 

@@ -15,6 +15,8 @@ from ablate.evaluation.task import Task
 from ablate.evaluation.tasks.generated import GeneratedTask, Item
 from ablate.results.items import ItemResult
 
+# Boxes that are held against their images before a model is loaded, and by how many pixels they may lie beyond.
+_BOXES_CHECKED, _SLACK = 32, 2
 # `vqa_accuracy` needs three matches among the others.
 _FEWEST_PEOPLE = 4
 
@@ -106,6 +108,26 @@ class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
 
 class Boxes(GeneratedTask[BoxTask, Box]):
     """Things to be found; the answer of an item is its box in pixels."""
+
+    def __init__(self, name: str, config: BoxTask, first: int | None = None) -> None:
+        """Read the table, and see whether the first boxes lie within their images.
+
+        Args:
+            name: Name in the tables.
+            config: The task.
+            first: Only so many rows of the table; None for all.
+
+        Raises:
+            ConfigError: If it is missing or broken, or such a box does not: corners were read as a size, say.
+        """
+        super().__init__(name, config, first)
+        for item in self._chosen[:_BOXES_CHECKED]:
+            width, height = self._rows.image(item.row).size
+            left, top, right, bottom = item.answer
+            if min(left, top, width - right, height - bottom) < -_SLACK:
+                said = f"has, as {config.box}, a box whose corners are {_box_text(item.answer)}"
+                what = f"{said}, beyond its image of {width} x {height} pixels"
+                raise self._error(item.id, what, "box=..., or columns.box=...")
 
     def _items(self, row: int, id_: str) -> Iterator[Item[Box]]:
         columns = self._config.columns

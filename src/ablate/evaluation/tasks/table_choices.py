@@ -41,13 +41,15 @@ class TableChoices(Task):
         Args:
             name: Name in the tables.
             config: The task.
-            first: Only so many rows of the table; None for all.
+            first: Only so many rows of the table, and those that make their last group whole; None for all.
 
         Raises:
             ConfigError: If it is missing or broken, or a question has no valid options or answer.
         """
         self.name, self.kind, self._config = name, config.kind, config
         columns = needed_columns(config)
+        if first is not None:
+            first += -first % config.group_rows
         self._rows = read_task_rows(name, config.data, columns, config.columns.image, first)
         chosen = self._chosen = self._choose(config.items)
         if not chosen:
