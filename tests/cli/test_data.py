@@ -74,6 +74,10 @@ def test_a_set_of_the_hub_is_said_to_be_pinned_or_not(capsys, monkeypatch):
         (["check", "hub", "--rows", "0"], "--rows is 0"),
         (["check", "hub"], "data.path has no value"),
         (["check", "hub", "data.path=x", "data.shots=0"], "data.shots is 0"),
+        (
+            ["check", "task/pope", "tasks.tasks.pope.columns.anwser=x"],
+            "Did you mean 'tasks.tasks.pope.columns.answer'",
+        ),
     ],
 )
 def test_a_mistake_in_the_command_is_one_line(capsys, words, said):

@@ -51,11 +51,13 @@ def data(arguments: list[str]) -> int:
     if not arguments or {"-h", "--help"} & {*arguments}:
         print(HELP, end="")
         return 0 if arguments else 2
+    composed: list[str] = []
     try:
         given = _given(arguments)
-        found = _check(given)
+        composed += _choice(given)
+        found = _check(given, composed)
     except _USAGE as error:
-        print(f"ablate data: {one_line(explain(error, []))}", file=sys.stderr)
+        print(f"ablate data: {one_line(explain(error, composed))}", file=sys.stderr)
         return 2
     for fits, text in found.lines:
         print(f"{_MARKS[fits]:<5} {one_line(text)}")
@@ -93,9 +95,12 @@ def _given(arguments: list[str]) -> argparse.Namespace:
     return given
 
 
-def _check(given: argparse.Namespace) -> "Findings":
-    # Imported where needed: `ablate data --help` needs none of it.
-    from ablate.config.reading import read_run_config
+def _choice(given: argparse.Namespace) -> list[str]:
+    """Return the words that choose the set or the task.
+
+    Raises:
+        ConfigError: If there is none of that name.
+    """
     from ablate.plans.base import compose_words
 
     group, _, name = given.name.rpartition("/")
@@ -103,13 +108,20 @@ def _check(given: argparse.Namespace) -> "Findings":
     sets, tasks = (group_files(group, folders) for group in ("data", "task"))
     if group not in ("", "data", "task") or name not in {**sets, **tasks}:
         raise unknown("data set or task", given.name, [*sets, *(f"task/{task}" for task in tasks)])
-    is_task = group == "task" or name not in sets
-    choice = [f"data={name}"]
-    if is_task:
-        is_there = name in compose_words([_SUITE], None).config.tasks.tasks
-        choice = [_SUITE, *([] if is_there else [f"+task@tasks.tasks.{name}={name}"])]
+    if group != "task" and name in sets:
+        return [f"data={name}"]
+    is_there = name in compose_words([_SUITE], None).config.tasks.tasks
+    return [_SUITE, *([] if is_there else [f"+task@tasks.tasks.{name}={name}"])]
+
+
+def _check(given: argparse.Namespace, choice: list[str]) -> "Findings":
+    # Imported where needed: `ablate data --help` needs none of it.
+    from ablate.config.reading import read_run_config
+    from ablate.plans.base import compose_words
+
     run = read_run_config(compose_words([*choice, *given.words], given.config_dir).config)
-    if is_task:
+    if _SUITE in choice:
+        name = given.name.rpartition("/")[2]
         assert run.tasks is not None
         return _check_task(name, run.tasks.tasks[name], given.rows)
     return _check_set(run.data, given.rows)
