@@ -500,8 +500,8 @@ def test_llava_is_asked_for_boxes_as_it_was_trained():
     asked = "Please provide the bounding box coordinate"
     for model, (start, frame) in {
         ("model=tiny",): ("Give the bounding box", "image"),
-        ("model=llava-1.5-13b", "model.image_aspect=pad"): (asked, "padded"),
-        ("model=llava-1.5-7b",): (asked, "cropped"),
+        ("model=llava-1.5-13b",): (asked, "padded"),
+        ("model=llava-1.5-7b", "model.image_aspect=crop"): (asked, "cropped"),
     }.items():
         task = read_suite(*model, "tasks=tiny", "+task@tasks.tasks.b=refcoco").tasks["b"]
         assert task.prompt.startswith(start)
