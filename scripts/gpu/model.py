@@ -129,7 +129,8 @@ def random_vlm(
         size={"shortest_edge": side}, crop_size={"height": side, "width": side}
     )
     words = clip_tokenizer if with_clip else None
-    vlm = VisionLanguageModel(llava, clip, tokenizer, words, processor, PROMPT)
+    # Padded, as LLaVA-1.5 is shown its images.
+    vlm = VisionLanguageModel(llava, clip, tokenizer, words, processor, PROMPT, image_aspect="pad")
     return settled(vlm, compute)
 
 

@@ -120,6 +120,7 @@ def saving(
         clip=str(place / "clip"),
         revision=None,
         prompt=vlm.prompt,
+        image_aspect=vlm.image_aspect,
     )
     loaded: list[VisionLanguageModel] = []
     seconds = meter.seconds(lambda: loaded.append(load_model(config, meter.compute)))
