@@ -11,8 +11,7 @@ import pandas as pd
 
 from ablate.config.schema import EvalConfig
 from ablate.data.contents import Contents
-from ablate.evaluation.metrics.accuracy import Accuracy
-from ablate.evaluation.metrics.open_answers import mean_score
+from ablate.evaluation.metrics.accuracy import Accuracy, mean_score
 from ablate.evaluation.progress import Progress
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.items import ItemResult, items_table
@@ -90,7 +89,7 @@ class Task(ABC):
     def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
         """Return a metric over answered items: the mean of what they score."""
         del metric
-        return mean_score([item.score for item in items])
+        return mean_score([item.score for item in items], [item.cluster for item in items])
 
 
 @dataclass(frozen=True)

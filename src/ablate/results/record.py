@@ -34,7 +34,7 @@ class TaskResult:
         value_before: The same of the base model.
         chance: What guessing scores.
         n: Number of items.
-        stderr: Standard error of `value` over items.
+        stderr: Standard error of `value` over clusters of items.
     """
 
     task: str

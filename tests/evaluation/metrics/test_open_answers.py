@@ -1,4 +1,3 @@
-import math
 import random
 import statistics
 
@@ -8,7 +7,6 @@ from ablate.evaluation.metrics.accuracy import Accuracy
 from ablate.evaluation.metrics.open_answers import (
     exact_match,
     f1,
-    mean_score,
     normalised_answer,
     vqa_accuracy,
 )
@@ -75,34 +73,35 @@ def test_f1_is_that_of_precision_and_recall():
     predictions = [True, True, True, False, None, False]
     answers = [True, True, False, True, True, False]
     precision, recall = 2 / 3, 2 / 4
-    measured = f1(predictions, answers)
+    measured = f1(predictions, answers, "abcdef")
     assert measured.value == pytest.approx(2 * precision * recall / (precision + recall))
     assert measured.n == 6
 
 
 def test_f1_of_always_yes_is_the_chance_level():
-    assert f1([True] * 10, [True, False] * 5).value == pytest.approx(2 / 3)
+    assert f1([True] * 10, [True, False] * 5, "abcdefghij").value == pytest.approx(2 / 3)
 
 
 def test_f1s_standard_error_is_that_of_resampling():
     draw = random.Random(1)
     answers = [draw.random() < 0.5 for _ in range(400)]
     predictions = [a if draw.random() < 0.8 else not a for a in answers]
-    measured = f1(predictions, answers)
+    own = [str(n) for n in range(400)]
+    measured = f1(predictions, answers, own)
     values = []
     for _ in range(400):
         rows = draw.choices(range(400), k=400)
-        values.append(f1([predictions[r] for r in rows], [answers[r] for r in rows]).value)
+        values.append(f1([predictions[r] for r in rows], [answers[r] for r in rows], own).value)
     assert measured.standard_error == pytest.approx(statistics.stdev(values), rel=0.15)
 
 
+def test_f1s_standard_error_is_over_clusters():
+    once = f1([True, False, None, True], [True, True, False, False], "abcd")
+    twice = f1([True, False, None, True] * 2, [True, True, False, False] * 2, "abcd" * 2)
+    assert twice.standard_error == pytest.approx(once.standard_error)
+
+
 def test_f1_of_nothing_positive_is_no_measurement():
-    assert f1([False, None], [False, False]) == Accuracy(None, 2, None)
+    assert f1([False, None], [False, False], "ab") == Accuracy(None, 2, None)
     with pytest.raises(ValueError, match="argument 2 is"):
-        f1([True], [])
-
-
-def test_mean_score_has_the_error_of_a_share():
-    assert mean_score([True, True, False, False]) == Accuracy(0.5, 4, 0.25)
-    assert mean_score([0.3, 0.9]).standard_error == pytest.approx(0.3 / math.sqrt(2))
-    assert mean_score([]) == Accuracy(None, 0, None)
+        f1([True], [], [])

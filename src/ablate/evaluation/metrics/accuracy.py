@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A share of correct answers, with its number of items and standard error.
+    """A mean over items, with their number and its standard error.
 
     Attributes:
-        value: Share of correct answers in 0..1; None without items.
+        value: Share of correct answers, or another score in 0..1; None without items.
         n: Items it was measured on.
-        standard_error: Of `value`; None without items.
+        standard_error: Of `value`, over clusters of items; None without two clusters.
     """
 
     value: float | None
@@ -20,27 +20,45 @@ class Accuracy:
     standard_error: float | None
 
 
-def accuracy(predictions: Sequence[object], answers: Sequence[object]) -> Accuracy:
-    """Count correct predictions; an item without a prediction (None) is wrong.
+def mean_score(scores: Sequence[float], clusters: Sequence[str]) -> Accuracy:
+    """Average what items score, each in 0..1.
 
-    Chance level: 1 / options for multiple choice, 1 / classes for classification.
+    The standard error is that of a mean over clusters (Miller, arXiv 2411.00640, section 2.2): with every item a
+    cluster of its own it is sqrt(variance / n), sqrt(p (1 - p) / n) for a share p. It is 0 at 0 and 1, where it says
+    little for small n.
+
+    Args:
+        scores: One for each item.
+        clusters: What each item shares with those that it is not independent of.
 
     Raises:
         ValueError: If the lists differ in length.
     """
-    n = len(answers)
-    correct = sum(p == a for p, a in zip(predictions, answers, strict=True))
+    n = len(scores)
     if n == 0:
         return Accuracy(None, 0, None)
-    return Accuracy(correct / n, n, standard_error(correct / n, n))
+    mean = math.fsum(scores) / n
+    return Accuracy(mean, n, standard_error([score - mean for score in scores], clusters, n))
 
 
-def standard_error(fraction: float, n: int) -> float | None:
-    """Return the binomial standard error sqrt(p (1 - p) / n) of a share `p` of `n` items.
+def standard_error(
+    residuals: Sequence[float], clusters: Sequence[str], total: float
+) -> float | None:
+    """Return the standard error over clusters of a sum divided by `total`.
 
-    It is 0 at p = 0 and p = 1, where it says little for small n.
+    Returns:
+        The root of the sum of squares of the clusters' summed residuals, divided by `total`; None for one cluster, of
+        which nothing is known that it could differ from.
+
+    Raises:
+        ValueError: If the lists differ in length.
     """
-    return math.sqrt(fraction * (1 - fraction) / n) if n else None
+    members: dict[str, list[float]] = {}
+    for residual, cluster in zip(residuals, clusters, strict=True):
+        members.setdefault(cluster, []).append(residual)
+    if len(members) < 2:
+        return None
+    return math.sqrt(math.fsum(math.fsum(values) ** 2 for values in members.values())) / total
 
 
 def target_improvement(before: float | None, after: float | None) -> float | None:

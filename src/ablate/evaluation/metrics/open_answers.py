@@ -5,7 +5,7 @@ import re
 import string
 from collections.abc import Sequence
 
-from ablate.evaluation.metrics.accuracy import Accuracy
+from ablate.evaluation.metrics.accuracy import Accuracy, standard_error
 
 _DIGITS = {
     "none": "0",
@@ -98,13 +98,20 @@ def _bare(text: str) -> str:
     return " ".join(text.lower().translate(str.maketrans("", "", string.punctuation)).split())
 
 
-def f1(predictions: Sequence[bool | None], answers: Sequence[bool]) -> Accuracy:
+def f1(
+    predictions: Sequence[bool | None], answers: Sequence[bool], clusters: Sequence[str]
+) -> Accuracy:
     """Return F1 of the positive answer: 2 TP / (2 TP + FP + FN); no decision counts as not positive.
 
     Chance level: always saying yes to a share p of positive items scores 2 p / (1 + p), 2/3 for a half.
 
+    Args:
+        predictions: What was decided of each item.
+        answers: What is true of it.
+        clusters: What each item shares with those that it is not independent of.
+
     Returns:
-        The value with its standard error as a ratio of two means (delta method); None where
+        The value with its standard error as a ratio of two means (delta method), over clusters; None where
         nothing is positive.
 
     Raises:
@@ -120,14 +127,4 @@ def f1(predictions: Sequence[bool | None], answers: Sequence[bool]) -> Accuracy:
         return Accuracy(None, len(answers), None)
     value = sum(hits) / total
     residuals = [hit - value * weight for hit, weight in zip(hits, weights, strict=True)]
-    return Accuracy(value, len(answers), math.sqrt(math.fsum(r * r for r in residuals)) / total)
-
-
-def mean_score(scores: Sequence[float]) -> Accuracy:
-    """Average what items score, each in 0..1, with the standard error sqrt(variance / n)."""
-    n = len(scores)
-    if n == 0:
-        return Accuracy(None, 0, None)
-    mean = math.fsum(scores) / n
-    variance = math.fsum((score - mean) ** 2 for score in scores) / n
-    return Accuracy(mean, n, math.sqrt(variance / n))
+    return Accuracy(value, len(answers), standard_error(residuals, clusters, total))

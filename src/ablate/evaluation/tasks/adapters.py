@@ -100,7 +100,8 @@ class YesNoQuestions(GeneratedTask[YesNoTask, bool]):
             return super().score(metric, items)
         word = self._config.positive
         decided = [None if i.prediction is None else i.prediction == word for i in items]
-        return f1(decided, [item.answer == word for item in items])
+        expected = [item.answer == word for item in items]
+        return f1(decided, expected, [item.cluster for item in items])
 
     def _word(self, is_true: bool) -> str:
         return self._config.positive if is_true else self._config.negative

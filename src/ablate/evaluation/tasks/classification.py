@@ -18,8 +18,6 @@ from ablate.data.contents import Contents, part_contents
 from ablate.data.few_shot import class_sessions
 from ablate.data.multiple_choice import questions_about
 from ablate.data.types import ImageClassification, ImageQuestions
-from ablate.evaluation.metrics.accuracy import Accuracy, accuracy
-from ablate.evaluation.metrics.open_answers import mean_score
 from ablate.evaluation.progress import Progress
 from ablate.evaluation.task import Metric, Task, fingerprint_of
 from ablate.evaluation.verbs.multiple_choice import (
@@ -156,16 +154,12 @@ class ClassificationTask(Task):
         part._pixels = Pixels(lambda shown: [BLANK] * len(shown))
         return part
 
-    def score(self, metric: str, items: Sequence[ItemResult]) -> Accuracy:
-        """Return the share of correct predictions, or that of answers that could not be read."""
-        if metric == UNREADABLE:
-            return mean_score([item.score for item in items])
-        return accuracy([item.prediction for item in items], [item.answer for item in items])
-
     def _unreadable(self, row: int, answer: Answer) -> ItemResult:
-        id_, is_read = self._items[row].id, answer.prediction is not None
+        item, is_read = self._items[row], answer.prediction is not None
         said = "readable" if is_read else UNREADABLE
-        return ItemResult(id_, id_, "readable", said, float(not is_read), answer.text)
+        return ItemResult(
+            item.id, item.cluster or item.id, "readable", said, float(not is_read), answer.text
+        )
 
     def _classified(self, row: int, predicted: int) -> ItemResult:
         id_, label, names = self._items[row].id, self.labels[row], self.class_names
