@@ -184,6 +184,10 @@ def test_questions_about_one_image_are_a_cluster(pictures, tmp_path):
         ({"question": " "}, "has no question. Fix: tasks.tasks.mm.columns.question"),
         ({"question": "what is <image>?"}, "would stand for a second image"),
         ({"index": 1000}, "have the id '1000'"),
+        (
+            {"index": None},
+            "Column 'index' of task 'mm' is empty in row 1, and tasks.tasks.mm.data.below cannot tell",
+        ),
         ({"image": {"bytes": b"x", "path": None}}, "'image of row 1 of task mm' cannot be decoded"),
     ],
 )
@@ -211,6 +215,16 @@ def test_a_bound_without_rows_is_refused(pictures, tmp_path, below, said):
     with pytest.raises(ConfigError) as caught:
         load_task("mm", read_task("choices", data={"path": path, "below": below}, columns=columns))
     assert said in str(caught.value)
+
+
+def test_a_row_without_its_name_is_refused(pictures, tmp_path):
+    rows = mmbench_rows(pictures, 3)
+    rows[2]["index"] = None
+    path = write_parquet(rows, tmp_path / "rows.parquet")
+    columns = {"id": "index", "options": ["A", "B", "C", "D"]}
+    with pytest.raises(ConfigError, match="'index' of task 'mm' is empty in row 2") as caught:
+        load_task("mm", read_task("choices", data={"path": path}, columns=columns))
+    assert "tasks.tasks.mm.columns.id=null" in str(caught.value)
 
 
 def test_a_pair_is_of_the_whole_table_whichever_rows_count(pictures, tmp_path):

@@ -29,8 +29,7 @@ class RowIds(Sequence[str]):
 
     def __getitem__(self, position: Any) -> Any:  # noqa: ANN401  # slices are not needed
         """Return the name at a position."""
-        row = int(self._chosen[position])
-        return str(self._rows.cell(self._column, row) if self._column else row)
+        return self._rows.id(self._column, int(self._chosen[position]))
 
 
 @dataclass(frozen=True)

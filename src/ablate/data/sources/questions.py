@@ -147,10 +147,8 @@ class _Known(NamedTuple):
 def _known(table: Rows, config: QuestionData, images: Keys) -> _Known:
     """Hash every item; every question is read and checked on the way."""
     known = _Known(np.empty(len(table), KEY), np.empty(len(table), KEY))
-    column = config.columns.id
     for row in range(len(table)):
-        id_ = str(table.cell(column, row) if column else row)
-        read = read_question(table, config, row, id_)
+        read = read_question(table, config, row, table.id(config.columns.id, row))
         asked = hashlib.sha256(bytes(images[row]) + read.asked.encode())
         known.asked[row] = asked.digest()
         asked.update(repr((read.options, read.answer)).encode())

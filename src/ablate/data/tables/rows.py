@@ -69,19 +69,26 @@ class Rows:
         """Keep the rows whose columns hold less than these numbers.
 
         Raises:
-            ConfigError: If no row does, or a column holds something else than numbers.
+            ConfigError: If no row does, or a column holds something else than numbers, or nothing in a row.
         """
         if not bounds:
             return self
         chosen = np.ones(len(self), dtype=bool)
         for column, bound in bounds.items():
             try:
-                chosen &= np.asarray(self.values(column), dtype=np.float64) < bound
+                numbers = np.asarray(self.values(column), dtype=np.float64)
             except (TypeError, ValueError) as error:
                 raise ConfigError(
                     f"Column '{column}' of {self.owner.name} holds more than numbers, and {self.owner.key}.below is"
                     f" about numbers. Fix: another column, or {self.owner.key}.below=null."
                 ) from error
+            if (empty := np.isnan(numbers)).any():
+                raise ConfigError(
+                    f"Column '{column}' of {self.owner.name} is empty in row {self._place(int(empty.argmax()))}, and"
+                    f" {self.owner.key}.below cannot tell whether that row counts. Fix: a number there, or"
+                    f" {self.owner.key}.below=null."
+                )
+            chosen &= numbers < bound
         said = ", ".join(f"{column} below {bound:g}" for column, bound in bounds.items())
         return self._only(chosen, said, "below")
 
@@ -95,6 +102,22 @@ class Rows:
         if not isinstance(feature, ClassLabel) or cell is None:
             return cell
         return feature.names[cell] if 0 <= cell < len(feature.names) else None
+
+    def id(self, column: str | None, row: int) -> str:
+        """Return what a row is called: what a column holds in it, or its number where no column is given.
+
+        Raises:
+            ConfigError: If that column holds nothing there.
+        """
+        if column is None:
+            return str(row)
+        name = self.cell(column, row)
+        if name is None:
+            raise ConfigError(
+                f"Column '{column}' of {self.owner.name} is empty in row {self._place(row)}, which has no other name."
+                f" Fix: a name there, or {self.owner.key.removesuffix('.data')}.columns.id=null to number the rows."
+            )
+        return str(name)
 
     def values(self, column: str) -> list[Any]:
         """Return what a column holds in every row."""

@@ -96,8 +96,7 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         return chosen
 
     def _row_name(self, row: int) -> str:
-        column = self._config.columns.id
-        return str(self._rows.cell(column, row) if column else row)
+        return self._rows.id(self._config.columns.id, row)
 
     def contents(self) -> Contents:
         """Return what the items are known by."""

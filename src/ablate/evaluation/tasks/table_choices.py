@@ -148,8 +148,7 @@ class TableChoices(Task):
             yield MultipleChoiceItem(name, place, asked, options, answer, cluster)
 
     def _row_name(self, row: int) -> str:
-        column = self._config.columns.id
-        return str(self._rows.cell(column, row) if column else row)
+        return self._rows.id(self._config.columns.id, row)
 
     def _chance(self, given: float | None) -> float:
         """Return what guessing every question on its own scores."""
