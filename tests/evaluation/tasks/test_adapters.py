@@ -500,6 +500,7 @@ def test_llava_is_asked_for_boxes_as_it_was_trained():
     asked = "Please provide the bounding box coordinate"
     for model, (start, frame) in {
         ("model=tiny",): ("Give the bounding box", "image"),
+        ("model=tiny", "model.image_aspect=pad"): ("Give the bounding box", "padded"),
         ("model=llava-1.5-13b",): (asked, "padded"),
         ("model=llava-1.5-7b", "model.image_aspect=crop"): (asked, "cropped"),
     }.items():
