@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 import sys
 
 import pytest
@@ -127,9 +128,14 @@ def test_the_table_and_csv_say_the_same(plan):
     assert "total: " in streams.err
 
 
-def test_what_cannot_be_priced_is_said_and_left_out_of_the_total(plan):
+def test_what_cannot_be_priced_is_said_and_left_out_of_the_total(arguments):
+    """In a process of its own, which knows before it reads its libraries that no hub is asked."""
     few = [f"tasks.tasks.{name}.items=4" for name in TINY]
-    made = planned(plan, "method=full", "tasks=tiny", "+task@tasks.tasks.vqav2=vqav2", *few)
+    words = ["method=full", "tasks=tiny", "+task@tasks.tasks.vqav2=vqav2", *few, "--format", "json"]
+    command = [sys.executable, "-m", "ablate.cli.main", "plan", *instead(arguments, words)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
     (run,) = made["runs"]
     assert "vqav2: " in run["not_priced"]
     assert made["is_lower_bound"]
