@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +13,13 @@ from numpy.typing import NDArray
 from ablate.config.errors import ConfigError
 from ablate.config.schema import YesNoData
 from ablate.config.schema.data import QuestionData
+from ablate.data.clusters import clusters_of
 from ablate.data.sources.hub import LabelledRows, RowIds, image_keys
 from ablate.data.sources.parts import KEY, Keys, divide, read_parts
 from ablate.data.tables.questions import Question, needed_columns, read_question
 from ablate.data.tables.rows import Rows, check_items
 from ablate.data.types import Groups, ImageQuestions, MultipleChoiceItem
 
-_CLUSTER_CHARACTERS = 16
 # The category of all questions where the table names none.
 ONE_CATEGORY = "questions"
 
@@ -45,7 +46,7 @@ class QuestionRows(LabelledRows):
         for place, index in enumerate(indices):
             read = self.read(index)
             asked = self.config.question.replace("{question}", read.asked)
-            cluster = self._cluster(int(self.chosen[index]))
+            cluster = self._clusters[index]
             options, answer = read.options, read.answer
             items.append(
                 MultipleChoiceItem(
@@ -68,14 +69,12 @@ class QuestionRows(LabelledRows):
         """Return the same questions about blank images: none is decoded."""
         return replace(self, rows=self.rows.without_images())
 
-    def _cluster(self, row: int) -> str:
-        """Say what items that are not independent share: their group of rows, else their image."""
+    @cached_property
+    def _clusters(self) -> list[str]:
+        """What every item of the part shares with those that it is not independent of."""
         size = self.config.group_rows
-        if size > 1:
-            first = self.rows.group(row, size) * size
-            return f"rows {first} to {first + size - 1}"
-        known: bytes = self.images_known[row]
-        return known.hex()[:_CLUSTER_CHARACTERS]
+        groups = [self.rows.group(int(row), size) for row in self.chosen]
+        return clusters_of(groups, [bytes(self.images_known[row]) for row in self.chosen], size)
 
 
 class _Captions(Sequence[str]):

@@ -12,6 +12,7 @@ from ablate.config.errors import ConfigError
 from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import BoxTask, OpenTask, YesNoTask
+from ablate.data.clusters import image_cluster
 from ablate.data.contents import Contents, contents
 from ablate.data.tables.rows import check_items, drawn, read_task_rows
 from ablate.evaluation.progress import Progress
@@ -23,7 +24,6 @@ from ablate.results.items import ItemResult
 
 # Values of a configuration that only say where the items are, how many there may be, or what chance is.
 _PLACE = ("data", "columns", "items", "chance")
-_CLUSTER_CHARACTERS = 16
 
 Config = TypeVar("Config", OpenTask, YesNoTask, BoxTask)
 Answer = TypeVar("Answer")
@@ -156,7 +156,7 @@ class GeneratedTask(Task, Generic[Config, Answer]):
         self, item: Item[Answer], answer: str, prediction: str | None, score: float, text: str
     ) -> ItemResult:
         """Record the result of an item; items about images of one content are a cluster."""
-        cluster = self._images[item.row].hex()[:_CLUSTER_CHARACTERS]
+        cluster = image_cluster(self._images[item.row])
         return ItemResult(item.id, cluster, answer, prediction, score, text)
 
     def _cell(self, column: str, row: int) -> object:

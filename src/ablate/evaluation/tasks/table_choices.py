@@ -11,6 +11,7 @@ from ablate.config.reading import given_values
 from ablate.config.schema import EvalConfig
 from ablate.config.schema.tasks import ChoicesTask
 from ablate.data.blank import BLANK
+from ablate.data.clusters import clusters_of
 from ablate.data.contents import Contents, contents
 from ablate.data.tables.questions import needed_columns, read_question
 from ablate.data.tables.rows import check_items, drawn, read_task_rows
@@ -24,7 +25,6 @@ from ablate.results.items import ItemResult
 
 # Values of a configuration that only say where the items are, how many there may be, or what chance is.
 _PLACE = ("data", "columns", "items", "chance")
-_CLUSTER_CHARACTERS = 16
 _UNREADABLE = "?"
 
 
@@ -54,18 +54,20 @@ class TableChoices(Task):
         chosen = self._chosen = self._choose(config.items)
         if not chosen:
             raise ConfigError(f"The data of task '{name}' have no items. Fix: another data.split.")
-        images = {row: digest.hex() for row, digest in self._rows.digests(chosen)}
+        images = dict(self._rows.digests(chosen))
+        of_group = [self._rows.group(row, config.group_rows) for row in chosen]
+        clusters = clusters_of(of_group, [images[row] for row in chosen], config.group_rows)
         self._groups: dict[str, str] = {}
         self._items = [
             item
-            for place, row in enumerate(chosen)
-            for item in self._asked(place, row, images[row])
+            for place, (row, cluster) in enumerate(zip(chosen, clusters, strict=True))
+            for item in self._asked(place, row, cluster)
         ]
         self._pixels = Pixels(lambda places: [self._rows.image(chosen[p]) for p in places])
         self.n = len(self._items)
         self.metrics = (Metric(config.metric, self._chance(config.chance)),)
         put = [
-            (i.id, i.question, i.options, i.answer, images[chosen[i.image or 0]])
+            (i.id, i.question, i.options, i.answer, images[chosen[i.image or 0]].hex())
             for i in self._items
         ]
         settings = {k: v for k, v in given_values(config).items() if k not in _PLACE}
@@ -128,21 +130,19 @@ class TableChoices(Task):
         kept = drawn(ids[::size], None if n is None else max(1, n // size))
         return [row for group in kept for row in range(group * size, (group + 1) * size)]
 
-    def _asked(self, place: int, row: int, digest: str) -> Iterator[MultipleChoiceItem]:
+    def _asked(self, place: int, row: int, cluster: str) -> Iterator[MultipleChoiceItem]:
         """Yield the question of a row, in every rotation of its options where that is asked for."""
         config, id_ = self._config, self._row_name(row)
         read = read_question(self._rows, config, row, id_)
         size, n = config.group_rows, len(read.options)
         first = self._rows.group(row, size) * size
-        cluster = (
-            digest[:_CLUSTER_CHARACTERS] if size == 1 else f"rows {first} to {first + size - 1}"
-        )
+        group = f"rows {first} to {first + size - 1}"
         asked = config.prompt.replace("{question}", read.asked)
         # Where options are not shown, their order does not matter.
         n_rotations = n if config.circular and config.scoring != "answers" else 1
         for shift in range(n_rotations):
             name = id_ if n_rotations == 1 else f"{id_}+{shift}"
-            self._groups[name] = id_ if size == 1 else cluster
+            self._groups[name] = id_ if size == 1 else group
             options = (*read.options[shift:], *read.options[:shift])
             answer = (read.answer - shift) % n
             yield MultipleChoiceItem(name, place, asked, options, answer, cluster)
