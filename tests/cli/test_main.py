@@ -107,6 +107,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(ablate_run, capsys, words, messag
     assert not outputs.exists()
 
 
+def test_an_unknown_key_of_ones_own_choice_is_answered_by_that_choice(tmp_path):
+    file = tmp_path / "own configs" / "data" / "manuals.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("defaults: [choices, _self_]\nname: manuals\npath: manuals.jsonl\n")
+    command = [sys.executable, "-m", "ablate.cli.main", "run", "--config-dir", "own configs"]
+    words = ["data=manuals", "data.wehre=3"]
+    done = subprocess.run(
+        [*command, *words], check=False, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 2
+    assert "Did you mean 'data.where'" in done.stderr
+    assert "data.columns" in done.stderr
+
+
 def test_damaged_weights_are_named(ablate_run, capsys, model_folder, tmp_path):
     import shutil
 

@@ -113,6 +113,7 @@ def test_folders_are_compared(rank, capsys):
         (["--margin", "acuracy=0.1"], "Did you mean 'accuracy'"),
         (["--compare"], "needs several folders"),
         (["--output", "x", "--format", "csv"], "leave one of them out"),
+        (["--format", "html", "--where", "method=lorsu"], "Fix: --output FOLDER"),
         (["--watch"], "needs a terminal"),
         (["--watch", "--compare"], "needs several folders"),
     ],

@@ -128,6 +128,17 @@ def test_where_keeps_the_runs_with_that_value(tmp_path):
     assert kept.tasks["n"].tolist() == [N]
 
 
+def test_where_finds_an_empty_cell_and_a_whole_number_beside_one(tmp_path):
+    a_run(tmp_path, 8, method="lora")
+    a_run(tmp_path, 16, method="lorsu", top_k_heads=2)
+    loaded = load([tmp_path])
+    for given in ("none", ""):
+        assert ids(only(loaded, {"top_k_heads": given})) == ["run-8-seed0"]
+    assert ids(only(loaded, {"top_k_heads": "2"})) == ["run-16-seed0"]
+    with pytest.raises(ConfigError, match=r"Available: none, 2\.$"):
+        only(loaded, {"top_k_heads": "4"})
+
+
 def test_a_filter_or_a_folder_that_is_wrong_is_said(tmp_path):
     a_run(tmp_path, 8, method="lora")
     loaded = load([tmp_path])

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from tests.report.sweeps import RANK, N, finished, task
 from ablate.report.compare import report_of
 from ablate.report.load import load
 from ablate.report.publish import about, summarise
+from ablate.report.summary import summary_table
 from ablate.report.tables import latex, markdown
 from ablate.report.tables.show import missing, printed, show, show_side_by_side
 from ablate.results.columns import SUMMARY_COLUMNS
@@ -175,6 +177,36 @@ def test_what_is_missing_is_listed(rank):
     one, two = missing(load([rank]))
     assert one == r"run-32-seed0 is not in the tables: oom: too\nlarge"
     assert two.startswith("run-128-seed0 is damaged, and not in the tables")
+
+
+def test_a_value_without_a_finished_run_has_a_row_and_is_in_the_verdict(rank, capsys):
+    for seed, status in ((0, "oom"), (1, "diverged"), (2, "oom")):
+        failed = finished(rank, 32, seed)
+        record = failed.read()
+        record.row |= {"status": status, "error": "too large", "accuracy": None}
+        failed.rewrite(record)
+    report = report_of(load([rank]))
+    said = "none of its 3 runs finished: 2 oom, 1 diverged"
+    rows = summary_table(report.ablations)
+    row = rows[(rows["value"] == 32) & (rows["metric"] == "accuracy")].iloc[0]
+    assert (row["n_seeds"], row["verdict"], row["run_ids"]) == (0, "untested", "")
+    assert pd.isna(row["mean"])
+    assert said in row["sentence"]
+    assert f"not tested: 32 ({said})" in report.ablations[0].answer[0]
+    show(report)
+    assert re.search(r"^32 +0 +untested", capsys.readouterr().out, re.MULTILINE)
+    # Where others of the value finished it has its row already.
+    finished(rank, 32, 3, [task("t", "target", np.ones(N))])
+    assert not report_of(load([rank])).ablations[0].unfinished
+
+
+def test_seeds_that_not_both_have_are_seen_in_the_table(rank, capsys):
+    shutil.rmtree(rank / "runs" / "run-16-seed1")
+    report = report_of(load([rank]))
+    show(report)
+    assert re.search(r"^16 +2 \(2 in both\) ", capsys.readouterr().out, re.MULTILINE)
+    rows = summary_table(report.ablations)
+    assert rows[rows["value"] == 16][["n_seeds", "n_common_seeds"]].iloc[0].tolist() == [2, 2]
 
 
 def test_single_runs_have_a_column_for_each_metric(tmp_path, capsys):

@@ -338,7 +338,7 @@ def test_the_adapter_alone_gives_the_trained_model_back(ablate_run, words):
     code, outputs = ablate_run("save_model=true", *words)
     assert code == 0
     folder = outputs / "run" / "runs" / results(outputs / "run")["run_id"][0]
-    again = restore(folder)
+    again = restore(str(folder))
     saved = LlavaForConditionalGeneration.from_pretrained(folder / "model")
     saved_clip = CLIPModel.from_pretrained(folder / "model" / "clip")
     for kept, restored in ((saved, again.llava), (saved_clip, again.clip)):

@@ -14,6 +14,7 @@ from ablate.cli.arguments import UnknownFlagError
 from ablate.config.errors import ConfigError, nearest, unknown
 from ablate.config.folder import config_folder, group_files
 from ablate.config.reading import flat_keys, nearest_key
+from ablate.sweep.expansion import quoted
 
 _NOT_A_KEY = re.compile(
     r"Could not (?:override|delete|append to config\.) '?([^'\n]+?)'?\.?(?:\n|$)"
@@ -131,13 +132,16 @@ def _unknown_key(given: str, arguments: list[str]) -> str:
 
 def _known(arguments: list[str]) -> dict[str, Any]:
     """Return the configuration with the groups that were chosen, as far as they exist."""
-    folder = Path(config_folder())
+    folder, own = Path(config_folder()), _config_dir(arguments)
+    places = [folder, *([] if own is None else [own])]
     chosen = [
         word
         for word in arguments
         if re.fullmatch(r"\+?[\w@.]+=[\w-]+", word)
-        and (folder / re.split(r"[=@]", word.lstrip("+"))[0]).is_dir()
+        and any((place / re.split(r"[=@]", word.lstrip("+"))[0]).is_dir() for place in places)
     ]
+    if own is not None:
+        chosen.append(f"hydra.searchpath=[{quoted(f'file://{own.resolve()}')}]")
     for words in (chosen, []):
         GlobalHydra.instance().clear()
         try:
@@ -148,3 +152,12 @@ def _known(arguments: list[str]) -> dict[str, Any]:
         assert isinstance(values, dict)
         return {str(key): value for key, value in values.items()}
     return {}
+
+
+def _config_dir(arguments: list[str]) -> Path | None:
+    """Return the folder of the user's own configs, if one is given."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, _, value = word.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            return Path(value or following)
+    return None

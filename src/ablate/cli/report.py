@@ -102,6 +102,12 @@ def _check(given: argparse.Namespace) -> None:
         raise ConfigError(
             f"--output is for files, but --format {given.format} is printed. Fix: leave one of them out."
         )
+    if given.format == "html" and given.output is None and (given.where or len(given.folders) > 1):
+        of = "--where" if given.where else "several folders"
+        raise ConfigError(
+            f"--format html writes files, and a part of a folder's runs, or those of several, have none of their own"
+            f" ({of}). Fix: --output FOLDER."
+        )
     if given.watch and (given.compare or given.output or given.format not in (None, "terminal")):
         raise ConfigError("--watch shows the table alone. Fix: leave the other flags out.")
     if given.watch and not sys.stdout.isatty():

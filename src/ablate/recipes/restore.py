@@ -15,7 +15,7 @@ from ablate.recipes.build import stages_of
 from ablate.training.stage import Stage, replay_stage
 
 
-def restore(run_folder: Path, device: str = "auto") -> VisionLanguageModel:
+def restore(run_folder: str | Path, device: str = "auto") -> VisionLanguageModel:
     """Load the base model of a run and put the run's adapter.safetensors into it.
 
     Args:
@@ -29,6 +29,7 @@ def restore(run_folder: Path, device: str = "auto") -> VisionLanguageModel:
         ConfigError: If the run's configuration does not fit this version.
         FileNotFoundError: If the folder holds no run.
     """
+    run_folder = Path(run_folder)
     text = (run_folder / "config.yaml").read_text(encoding="utf-8")
     config = read_plain(yaml.safe_load(text))
     vlm = load_vlm(config, choose_compute(device, config.precision))

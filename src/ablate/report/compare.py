@@ -1,12 +1,12 @@
 """Makes the report: every configuration in every metric, compared, corrected over the values, put in words."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
 
-from ablate.report.configurations import by_context, cell, configurations
+from ablate.report.configurations import by_context, cell, configurations, unfinished
 from ablate.report.loaded import Loaded
 from ablate.report.notes import stability_notes
 from ablate.report.numbers import shown
@@ -63,6 +63,7 @@ def _ablation_report(
     for context in by_context(found):
         comparisons += _compared(context, runs, metrics, stable, margins, baseline)
     comparisons.sort(key=lambda one: (found.index(one.configuration), metrics.index(one.metric)))
+    failed = loaded.failed[loaded.failed["ablation"].isin([name])]
     report = AblationReport(
         name=None if name is None else str(name),
         question=None if ablation is None else ablation.question,
@@ -73,9 +74,20 @@ def _ablation_report(
         settings=tuple(found[0].settings),
         configurations=found,
         comparisons=tuple(comparisons),
+        unfinished=() if ablation is None else tuple(_unfinished(failed, found, metrics, baseline)),
         notes=tuple(stability_notes(stable, rows)),
     )
     return replace(report, answer=tuple(answer(report)))
+
+
+def _unfinished(
+    failed: pd.DataFrame, found: Sequence[Configuration], metrics: Sequence[str], baseline: Cell
+) -> Iterator[Comparison]:
+    """Yield what has no finished run, metric by metric: without a row it would not be missed."""
+    for configuration, reason in unfinished(failed, found):
+        for metric in metrics:
+            one = Comparison(configuration, metric, None, None, (), 0, reason=reason)
+            yield replace(one, sentence=sentence(one, baseline))
 
 
 def _compared(
@@ -161,6 +173,7 @@ def _decided(
                 one,
                 n_items=result.n_items or summary.n_items,
                 n_clusters=result.n_clusters,
+                common_seeds=result.common_seeds,
                 difference=estimate.difference,
                 low=low,
                 high=high,

@@ -1,7 +1,9 @@
 """Runs grouped into configurations: what differs in nothing but the seed."""
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -62,6 +64,35 @@ def configurations(
             ),
         )
     )
+
+
+def unfinished(
+    failed: pd.DataFrame, finished: Sequence[Configuration]
+) -> Iterator[tuple[Configuration, str]]:
+    """Yield the configurations of an ablation none of whose runs finished, and what became of those.
+
+    Args:
+        failed: Rows of results.csv of the ablation's other runs.
+        finished: Its configurations that have runs; at least one.
+    """
+    names = list(finished[0].settings)
+    there = {(same_value(one.value), context_of(one)) for one in finished}
+    found: dict[Hashable, list[Configuration]] = {}
+    for _, row in failed.iterrows():
+        one = _configuration(row.to_frame().T, names)
+        key = same_value(one.value), context_of(one)
+        if key not in there:
+            found.setdefault(key, []).append(one)
+    status = {str(row["run_id"]): str(row["status"]) for _, row in failed.iterrows()}
+    for those in found.values():
+        ends = Counter(status[one.run_ids[0]] for one in those)
+        said = ", ".join(f"{n} {end}" for end, n in ends.items())
+        none = (
+            "its one run did not finish"
+            if len(those) == 1
+            else f"none of its {len(those)} runs finished"
+        )
+        yield replace(those[0], run_ids=(), seeds=()), f"{none}: {said}"
 
 
 def differing_settings(

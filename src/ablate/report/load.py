@@ -8,8 +8,10 @@ from omegaconf import OmegaConf
 
 from ablate.config.errors import ConfigError, nearest
 from ablate.config.yaml_file import parse, read_text
+from ablate.report.configurations import cell
 from ablate.report.loaded import Loaded
-from ablate.results.record import AblationRecord, RunRecord, same_value
+from ablate.report.numbers import shown
+from ablate.results.record import AblationRecord, Cell, RunRecord, same_value
 from ablate.results.tables import read_runs, record_order, tables_of
 
 
@@ -63,11 +65,11 @@ def only(loaded: Loaded, where: Mapping[str, str]) -> Loaded:
             match = nearest(column, [str(name) for name in results])
             hint = f" Did you mean '{match}'?" if match else ""
             raise ConfigError(f"--where names '{column}', which is no column of results.csv.{hint}")
-        kept = results[results[column].map(lambda cell, given=given: _is(cell, given))]
+        kept = results[results[column].map(lambda value, given=given: _is(cell(value), given))]
         if kept.empty:
-            there = ", ".join(dict.fromkeys(str(cell) for cell in results[column].dropna()))
+            there = ", ".join(dict.fromkeys(shown(cell(value)) for value in results[column]))
             raise NoRunError(
-                f"--where asks for {column}={given}, which no run has. Available: {there or 'none'}."
+                f"--where asks for {column}={given}, which no run has. Available: {there}."
             )
         results = kept
     ids = set(results["run_id"])
@@ -80,8 +82,10 @@ def only(loaded: Loaded, where: Mapping[str, str]) -> Loaded:
     )
 
 
-def _is(cell: object, given: str) -> bool:
-    """Compare a cell with what was typed: as text, and numbers as numbers."""
+def _is(cell: Cell, given: str) -> bool:
+    """Compare a cell with what was typed: as text, numbers as numbers, and an empty one as what tables show of it."""
+    if cell is None:
+        return given in ("", shown(None))
     if isinstance(cell, bool):
         return str(cell).lower() == given.lower()
     if isinstance(cell, int | float):

@@ -1,7 +1,7 @@
 """One configuration against its baseline in one metric: the seeds and items that both have, and the test of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ class Tested:
         reason: Why there is no test, as the end of a sentence.
         n_items: Items of the test.
         n_clusters: Clusters of the test.
+        common_seeds: Seeds of the test, where value and baseline do not have the same; else None.
         needed: What would decide it, if it is undecided.
         is_exact: Whether the metric is a count that is the same in every seed.
     """
@@ -36,6 +37,7 @@ class Tested:
     reason: str | None = None
     n_items: int | None = None
     n_clusters: int | None = None
+    common_seeds: int | None = None
     needed: Needed | None = None
     is_exact: bool = False
 
@@ -78,15 +80,16 @@ def tested(
         except UnusableItemsError as error:
             mean = Estimate(float(differences.mean()), None, np.inf, None, "none")
             found = Tested(mean, str(error))
-    notes = []
+    notes, common_seeds = [], None
     if len(seeds) < max(len(value), len(base)):
-        those = f"{len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+        common_seeds = len(seeds)
+        those = f"{common_seeds} seeds" if common_seeds > 1 else "one seed"
         notes.append(f"over the {those} that both have")
     if chosen_by_runs(metric, stable_tasks):
         notes.append(_CHOSEN)
     if found.estimate is None or not notes:
         return found
-    return Tested(**{**vars(found), "estimate": found.estimate.noted(*notes)})
+    return replace(found, estimate=found.estimate.noted(*notes), common_seeds=common_seeds)
 
 
 def _of_seeds(metric: str, differences: Floats, goal: Goal) -> Tested:
@@ -112,7 +115,7 @@ def _of_items(strata: Sequence[Stratum], goal: Goal) -> Tested:
     parts = components(strata)
     estimate = crossed(parts)
     sizes = None if estimate.se is None else needed(parts, n_items, goal)
-    return Tested(estimate, None, n_items, n_clusters, sizes)
+    return Tested(estimate, None, n_items, n_clusters, needed=sizes)
 
 
 def _strata(

@@ -13,10 +13,15 @@ from ablate.results.tables import SUMMARY, write_table
 def summary_table(ablations: Iterable[AblationReport]) -> pd.DataFrame:
     """Return the rows: ablation by ablation, baseline first, then the values in the ablation's own order.
 
-    Settings in which configurations differ in more than the value have columns of their own, last.
+    Rows of what has no finished run come last, as do columns of settings in which configurations differ in more
+    than the value.
     """
     ablations = tuple(ablations)
-    rows = [_row(ablation, one) for ablation in ablations for one in ablation.comparisons]
+    rows = [
+        _row(ablation, one)
+        for ablation in ablations
+        for one in (*ablation.comparisons, *ablation.unfinished)
+    ]
     settings = dict.fromkeys(name for ablation in ablations for name in ablation.settings)
     extra = [name for name in settings if name not in SUMMARY_COLUMNS]
     return pd.DataFrame(rows, columns=[*SUMMARY_COLUMNS, *extra])
@@ -29,6 +34,11 @@ def write_summary(report: Report, folder: Path) -> Path:
     return path
 
 
+def _n_common_seeds(one: Comparison) -> int | None:
+    """Return the seeds that a difference is over."""
+    return None if one.difference is None else one.common_seeds or one.n_seeds
+
+
 def _row(ablation: AblationReport, one: Comparison) -> dict[str, object]:
     return {
         **one.settings,
@@ -38,6 +48,7 @@ def _row(ablation: AblationReport, one: Comparison) -> dict[str, object]:
         "is_baseline": one.is_baseline,
         "metric": one.metric,
         "n_seeds": one.n_seeds,
+        "n_common_seeds": _n_common_seeds(one),
         "n_items": one.n_items,
         "mean": one.mean,
         "sd": one.sd,

@@ -44,6 +44,7 @@ class Comparison:
         n_seeds: Seeds that the mean is over.
         n_items: Items behind each run's number; None for a metric that is no mean over items.
         n_clusters: What of them counts as independent: images, else the items themselves.
+        common_seeds: Seeds that the difference is over, where it and the baseline do not have the same; else None.
         difference: Mean difference to the baseline.
         low: Lower end of its 95 % interval, not corrected for the number of values.
         high: Upper end.
@@ -70,6 +71,7 @@ class Comparison:
     n_seeds: int
     n_items: int | None = None
     n_clusters: int | None = None
+    common_seeds: int | None = None
     difference: float | None = None
     low: float | None = None
     high: float | None = None
@@ -120,6 +122,7 @@ class AblationReport:
         settings: Columns in which configurations differ in more than the value; empty for a plain ablation.
         configurations: Baselines first, then in the order of `values`.
         comparisons: One for each configuration and metric, ordered by configuration, then metric.
+        unfinished: The same for configurations none of whose runs finished: they have no runs here and no numbers.
         answer: The verdict in words, a few sentences of plain text.
         notes: What weakens all of it, one sentence each.
     """
@@ -133,12 +136,17 @@ class AblationReport:
     settings: tuple[str, ...]
     configurations: tuple[Configuration, ...]
     comparisons: tuple[Comparison, ...]
+    unfinished: tuple[Comparison, ...] = ()
     answer: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def of(self, metric: str) -> tuple[Comparison, ...]:
         """Return the comparisons in one metric, in the order of `configurations`."""
         return tuple(one for one in self.comparisons if one.metric == metric)
+
+    def rows(self, metric: str) -> tuple[Comparison, ...]:
+        """Return a table's rows in one metric: those comparisons, then what has no finished run."""
+        return (*self.of(metric), *(one for one in self.unfinished if one.metric == metric))
 
 
 @dataclass(frozen=True)

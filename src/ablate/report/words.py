@@ -76,7 +76,7 @@ def _sizes(one: Comparison) -> str:
 def answer(report: AblationReport) -> Iterator[str]:
     """Yield an ablation's verdict: one sentence for each metric."""
     for metric in report.metrics:
-        compared = [one for one in report.of(metric) if not one.is_baseline]
+        compared = [one for one in report.rows(metric) if not one.is_baseline]
         if report.key is None or not compared:
             continue
         parts = [

@@ -141,6 +141,7 @@ SUMMARY_COLUMNS = (
     "is_baseline",
     "metric",
     "n_seeds",
+    "n_common_seeds",
     "n_items",
     "mean",
     "sd",

@@ -7,7 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from ablate.config.text import printable
-from ablate.results.columns import COLUMNS, SESSION_COLUMNS, STABLE_TASK_COLUMNS, TASK_COLUMNS
+from ablate.results.columns import (
+    COLUMNS,
+    SESSION_COLUMNS,
+    SETTING_COLUMNS,
+    STABLE_TASK_COLUMNS,
+    TASK_COLUMNS,
+)
 from ablate.results.files import locked, remove_temporary, replacing
 from ablate.results.record import DamagedRecordError, RunRecord, SessionResult, TaskResult
 from ablate.results.run_folder import RunFolder
@@ -81,7 +87,10 @@ def tables_of(records: Sequence[RunRecord]) -> Tables:
     results = pd.DataFrame(rows)
     extra = [column for column in results.columns if column not in COLUMNS]
     results = results.reindex(columns=[*COLUMNS, *extra])
-    settings = pd.DataFrame(setting_columns(records), index=results.index)
+    # As they are: beside an empty cell a whole number would become one with a fraction.
+    for column in ("value", *SETTING_COLUMNS):
+        results[column] = pd.Series([row.get(column) for row in rows], results.index, dtype=object)
+    settings = pd.DataFrame(setting_columns(records), index=results.index, dtype=object)
     tasks = [(record, task) for record in records for task in record.tasks]
     sessions = [(record, session) for record in records for session in record.sessions]
     return Tables(

@@ -80,7 +80,7 @@ def _rows(
     found = [
         (position, label, one)
         for label, report in reports
-        for position, one in enumerate(report.of(metric))
+        for position, one in enumerate(report.rows(metric))
     ]
     if len(reports) > 1:
         order: dict[Hashable, int] = {}
@@ -100,7 +100,7 @@ def _row(label: str | None, one: Comparison, settings: Sequence[str]) -> Row:
         shown(one.value),
         *(() if label is None else (label,)),
         *(shown(one.settings.get(name)) for name in settings),
-        str(one.n_seeds),
+        _seeds(one),
         with_sd(one),
         number(one.metric, one.difference, signed=True) if is_tested else "",
         interval(one),
@@ -108,6 +108,15 @@ def _row(label: str | None, one: Comparison, settings: Sequence[str]) -> Row:
         _verdict(one),
     )
     return Row(cells, one.verdict)
+
+
+def _seeds(one: Comparison) -> str:
+    """Return the seeds of the mean; where the difference is over fewer, or the baseline has others, it says so."""
+    return (
+        f"{one.n_seeds}"
+        if one.common_seeds is None
+        else f"{one.n_seeds} ({one.common_seeds} in both)"
+    )
 
 
 def _verdict(one: Comparison) -> str:
