@@ -47,6 +47,15 @@ def with_sd(one: Comparison) -> str:
     return mean if one.sd is None else f"{mean} ± {number(one.metric, one.sd)}"
 
 
+def seeds(one: Comparison) -> str:
+    """Return the seeds of the mean; where the difference is over fewer, or the baseline has others, it says so."""
+    return (
+        f"{one.n_seeds}"
+        if one.common_seeds is None
+        else f"{one.n_seeds} ({one.common_seeds} in both)"
+    )
+
+
 def interval(one: Comparison) -> str:
     """Return the 95 % interval of the difference; an empty text where there is none."""
     if one.low is None or one.high is None:

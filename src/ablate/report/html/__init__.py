@@ -13,7 +13,7 @@ from ablate.report.html.charts.base import Chart
 from ablate.report.html.page import section_of
 from ablate.report.html.policy import as_json, policy, start_vega, vega
 from ablate.report.html.provenance import origins, shared_settings
-from ablate.report.numbers import interval, number, p_value, with_sd
+from ablate.report.numbers import interval, number, p_value, seeds, with_sd
 from ablate.report.verdict import Report
 from ablate.results.files import write_text
 
@@ -78,6 +78,7 @@ def _environment() -> Environment:
         "number": number,
         "with_sd": with_sd,
         "interval": interval,
+        "seeds": seeds,
         "p_value": p_value,
         "fraction": lambda value: "" if value is None else f"{value:.3f}",
         "signed": lambda value: "" if value is None else f"{value:+.2f}",

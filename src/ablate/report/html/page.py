@@ -19,6 +19,7 @@ from ablate.report.html.charts.tasks import forest_chart, sessions_chart
 from ablate.report.html.charts.tradeoff import tradeoff_chart
 from ablate.report.html.thumbnails import Thumbnails
 from ablate.report.loaded import Loaded
+from ablate.report.numbers import name_of
 from ablate.report.verdict import AblationReport, Comparison, Report
 from ablate.results.record import Cell
 
@@ -106,7 +107,10 @@ def section_of(ablation: AblationReport, report: Report) -> Section:
     return Section(
         ablation,
         compared,
-        [(names[one.configuration.run_ids], one) for one in ablation.comparisons],
+        [
+            *((names[one.configuration.run_ids], one) for one in ablation.comparisons),
+            *((name_of(one), one) for one in ablation.unfinished),
+        ],
         list(_charts(ablation, loaded)),
         list(_task_charts(ablation, loaded, compared)),
         list(_confusions(changes)),
@@ -185,10 +189,10 @@ def _cost(
     ablation: AblationReport, loaded: Loaded, names: dict[tuple[str, ...], str]
 ) -> Chart | None:
     columns = {f"{stage}_seconds": stage for stage in STAGES}
-    name_of = {
+    called = {
         run_id: names[one.run_ids] for one in ablation.configurations for run_id in one.run_ids
     }
-    rows = loaded.finished.assign(name=loaded.finished["run_id"].map(name_of)).dropna(subset="name")
+    rows = loaded.finished.assign(name=loaded.finished["run_id"].map(called)).dropna(subset="name")
     means = rows.groupby("name", sort=False)[list(columns)].mean()
     order = [names[one.run_ids] for one in ablation.configurations]
     return cost_chart(means.rename(columns=columns).reindex(order).reset_index())

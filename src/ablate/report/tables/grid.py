@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from ablate.report.configurations import context_of
-from ablate.report.numbers import interval, number, p_value, shown, with_sd
+from ablate.report.numbers import interval, number, p_value, seeds, shown, with_sd
 from ablate.report.verdict import AblationReport, Comparison, Verdict
 from ablate.results.record import same_value
 
@@ -100,7 +100,7 @@ def _row(label: str | None, one: Comparison, settings: Sequence[str]) -> Row:
         shown(one.value),
         *(() if label is None else (label,)),
         *(shown(one.settings.get(name)) for name in settings),
-        _seeds(one),
+        seeds(one),
         with_sd(one),
         number(one.metric, one.difference, signed=True) if is_tested else "",
         interval(one),
@@ -108,15 +108,6 @@ def _row(label: str | None, one: Comparison, settings: Sequence[str]) -> Row:
         _verdict(one),
     )
     return Row(cells, one.verdict)
-
-
-def _seeds(one: Comparison) -> str:
-    """Return the seeds of the mean; where the difference is over fewer, or the baseline has others, it says so."""
-    return (
-        f"{one.n_seeds}"
-        if one.common_seeds is None
-        else f"{one.n_seeds} ({one.common_seeds} in both)"
-    )
 
 
 def _verdict(one: Comparison) -> str:
