@@ -87,6 +87,17 @@ def test_a_mistake_in_the_command_is_one_line(capsys, words, said):
     assert said in err
 
 
+def test_an_unknown_key_of_ones_own_set_is_answered_by_that_set(capsys, tmp_path):
+    (tmp_path / "data").mkdir()
+    content = "defaults: [choices, _self_]\nname: manuals\npath: manuals.jsonl\n"
+    (tmp_path / "data" / "manuals.yaml").write_text(content)
+    words = ["check", "manuals", "--config-dir", str(tmp_path), "data.wehre=3"]
+    code, _, err = check(capsys, *words)
+    assert code == 2
+    assert "Did you mean 'data.where'" in err
+    assert "data.columns" in err
+
+
 def test_other_sets_and_tasks_are_checked_too(capsys):
     assert check(capsys, "check", "shapes")[0] == 0
     code, out, _ = check(capsys, "check", "task/shapes-size")

@@ -186,7 +186,7 @@ def test_a_value_without_a_finished_run_has_a_row_and_is_in_the_verdict(rank, ca
         record.row |= {"status": status, "error": "too large", "accuracy": None}
         failed.rewrite(record)
     report = report_of(load([rank]))
-    said = "none of its 3 runs finished: 2 oom, 1 diverged"
+    said = "none of its 3 runs has finished: 2 oom, 1 diverged"
     rows = summary_table(report.ablations)
     row = rows[(rows["value"] == 32) & (rows["metric"] == "accuracy")].iloc[0]
     assert (row["n_seeds"], row["verdict"], row["run_ids"]) == (0, "untested", "")

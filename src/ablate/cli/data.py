@@ -57,7 +57,7 @@ def data(arguments: list[str]) -> int:
         composed += _choice(given)
         found = _check(given, composed)
     except _USAGE as error:
-        print(f"ablate data: {one_line(explain(error, composed))}", file=sys.stderr)
+        print(f"ablate data: {one_line(explain(error, [*composed, *arguments]))}", file=sys.stderr)
         return 2
     for fits, text in found.lines:
         print(f"{_MARKS[fits]:<5} {one_line(text)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
@@ -14,7 +15,7 @@ from ablate.cli.arguments import UnknownFlagError
 from ablate.config.errors import ConfigError, nearest, unknown
 from ablate.config.folder import config_folder, group_files
 from ablate.config.reading import flat_keys, nearest_key
-from ablate.sweep.expansion import quoted
+from ablate.sweep.expansion import searchpath
 
 _NOT_A_KEY = re.compile(
     r"Could not (?:override|delete|append to config\.) '?([^'\n]+?)'?\.?(?:\n|$)"
@@ -132,16 +133,17 @@ def _unknown_key(given: str, arguments: list[str]) -> str:
 
 def _known(arguments: list[str]) -> dict[str, Any]:
     """Return the configuration with the groups that were chosen, as far as they exist."""
-    folder, own = Path(config_folder()), _config_dir(arguments)
-    places = [folder, *([] if own is None else [own])]
+    folder, given = Path(config_folder()), get_args_parser().parse_known_args(arguments)[0]
+    own = [Path(given.config_dir)] if given.config_dir else []
     chosen = [
         word
         for word in arguments
         if re.fullmatch(r"\+?[\w@.]+=[\w-]+", word)
-        and any((place / re.split(r"[=@]", word.lstrip("+"))[0]).is_dir() for place in places)
+        and any(
+            (place / re.split(r"[=@]", word.lstrip("+"))[0]).is_dir() for place in (folder, *own)
+        )
     ]
-    if own is not None:
-        chosen.append(f"hydra.searchpath=[{quoted(f'file://{own.resolve()}')}]")
+    chosen += map(searchpath, own)
     for words in (chosen, []):
         GlobalHydra.instance().clear()
         try:
@@ -152,12 +154,3 @@ def _known(arguments: list[str]) -> dict[str, Any]:
         assert isinstance(values, dict)
         return {str(key): value for key, value in values.items()}
     return {}
-
-
-def _config_dir(arguments: list[str]) -> Path | None:
-    """Return the folder of the user's own configs, if one is given."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        flag, _, value = word.partition("=")
-        if flag in ("--config-dir", "-cd"):
-            return Path(value or following)
-    return None

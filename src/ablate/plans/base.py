@@ -18,7 +18,7 @@ from ablate.config.reading import run_part
 from ablate.config.user_files import guard_config_files
 from ablate.config.yaml_file import parse, read_text
 from ablate.plans.vocabulary import REAL, TINY, Topic, vocabulary
-from ablate.sweep.expansion import quoted
+from ablate.sweep.expansion import quoted, searchpath
 
 # A comma between two words, not one inside a value such as [0,1].
 _NEXT_WORD = re.compile(r",(?=[\w@./~+]+=)")
@@ -141,9 +141,7 @@ def compose_words(words: Sequence[str], folder: Path | None) -> Composed:
         ConfigError: If a file in the folder is not what a configuration file may be.
     """
     guard_config_files()
-    search = (
-        [] if folder is None else [f"hydra.searchpath=[{quoted(f'file://{folder.resolve()}')}]"]
-    )
+    search = [] if folder is None else [searchpath(folder)]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("config", overrides=[*search, *words], return_hydra_config=True)

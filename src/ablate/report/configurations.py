@@ -3,7 +3,6 @@
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -75,24 +74,19 @@ def unfinished(
         failed: Rows of results.csv of the ablation's other runs.
         finished: Its configurations that have runs; at least one.
     """
-    names = list(finished[0].settings)
     there = {(same_value(one.value), context_of(one)) for one in finished}
-    found: dict[Hashable, list[Configuration]] = {}
+    found: dict[Hashable, tuple[Configuration, Counter[str]]] = {}
     for _, row in failed.iterrows():
-        one = _configuration(row.to_frame().T, names)
+        settings = {name: cell(row[name]) for name in finished[0].settings}
+        one = Configuration(cell(row["value"]), settings, False, (), ())
         key = same_value(one.value), context_of(one)
         if key not in there:
-            found.setdefault(key, []).append(one)
-    status = {str(row["run_id"]): str(row["status"]) for _, row in failed.iterrows()}
-    for those in found.values():
-        ends = Counter(status[one.run_ids[0]] for one in those)
-        said = ", ".join(f"{n} {end}" for end, n in ends.items())
-        none = (
-            "its one run did not finish"
-            if len(those) == 1
-            else f"none of its {len(those)} runs finished"
-        )
-        yield replace(those[0], run_ids=(), seeds=()), f"{none}: {said}"
+            found.setdefault(key, (one, Counter()))[1][str(row["status"])] += 1
+    for one, ends in found.values():
+        n = ends.total()
+        said = ", ".join(f"{times} {end}" for end, times in ends.items())
+        runs = "its run has not" if n == 1 else f"none of its {n} runs has"
+        yield one, f"{runs} finished: {said}"
 
 
 def differing_settings(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override
@@ -163,6 +164,11 @@ def _destinations(trackers: TrackerConfig) -> dict[str, str]:
     if trackers.mlflow is not None and not trackers.mlflow.is_file:
         found["tracker.mlflow.tracking_uri"] = trackers.mlflow.tracking_uri
     return found
+
+
+def searchpath(folder: Path) -> str:
+    """Write the word that adds a folder of configs, in Hydra's grammar."""
+    return f"hydra.searchpath=[{quoted(f'file://{folder.resolve()}')}]"
 
 
 def quoted(value: AxisValue | None) -> str:
