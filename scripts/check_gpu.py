@@ -41,7 +41,9 @@ _SECTIONS = {
     "answers": (20, 20),
     "batches": (30, 30),
     "devices": (60, 40),
-    "save and load": (60, 60),
+    "float16": (30, 30),
+    "out of memory": (20, 20),
+    "save and load": (90, 60),
     "compiled": (60, 60),
 }
 _TEST_IMAGES = 512
@@ -145,6 +147,7 @@ def measure_all(check: Check, arguments: argparse.Namespace) -> None:
     n = sum(parameter.numel() for parameter in vlm.parameters())
     check.add(Row("model", "parameters", n / 1e9, "1e9", note=f"made in {seconds:.1f} s"))
     data = photographs(3 * arguments.batch_size + 5, arguments.test_images)
+    smaller = SIZES["clip-l"] if arguments.size == "7b" else size
     train, evaluate = arguments.batch_size, arguments.eval_batch_size
 
     def wanted(name: str) -> bool:
@@ -158,9 +161,9 @@ def measure_all(check: Check, arguments: argparse.Namespace) -> None:
         "runs": lambda by, _: pipeline.training(vlm, data, meter, _part(train, by)),
         "answers": lambda by, _: pipeline.evaluation(vlm, data, meter, _part(evaluate, by)),
         "batches": lambda by, _: agreement.batches(vlm, data, meter, 64, _part(evaluate, by)),
-        "devices": lambda _by, _end: agreement.devices(
-            SIZES["clip-l"] if arguments.size == "7b" else size, data, meter
-        ),
+        "devices": lambda _by, _end: agreement.devices(smaller, data, meter),
+        "float16": lambda _by, _end: pipeline.half_precision(smaller, data, meter),
+        "out of memory": lambda by, _: pipeline.little_memory(vlm, data, meter, _part(train, by)),
         "save and load": lambda _by, _end: _saved(vlm, data, meter),
         "compiled": lambda by, end: _compiled(vlm, data, meter, _part(train, by), end),
     }

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ablate.config.schema import Precision
 from ablate.data.types import ImageClassification
 from ablate.evaluation.progress import Progress
 from ablate.models.compute import Compute
@@ -50,9 +51,7 @@ def devices(size: Size, data: ImageClassification, meter: Meter) -> Iterator[Row
     vlm = random_vlm(size, CPU)
     wanted = _found(vlm, data, CPU)
     device = meter.compute.device
-    others = [Compute(device, "fp32"), meter.compute]
-    if meter.compute.precision == "fp32":
-        others[1] = Compute(device, "bf16")
+    others = [Compute(device, precision) for precision in _precisions(device)]
     for compute in others:
         other = copy.deepcopy(vlm).to(compute.device)
         for part in (other.llava.model.language_model, other.llava.lm_head):
@@ -70,6 +69,15 @@ def devices(size: Size, data: ImageClassification, meter: Meter) -> Iterator[Row
             ("least share of chosen entries in common", shared, _ENTRIES[precision]),
         ):
             yield at_least(section, measure, value, limit, required=True)
+
+
+def _precisions(device: torch.device) -> list[Precision]:
+    """Return what the device computes in."""
+    halves: list[Precision] = ["bf16"]
+    if device.type == "cuda":
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        halves = ["bf16", "fp16"] if has_bf16 else ["fp16"]
+    return ["fp32", *halves]
 
 
 def _found(

@@ -64,6 +64,12 @@ def at_most(section: str, measure: str, value: float, limit: float, note: str = 
     return Row(section, measure, value, "", f"<= {limit:g}", value <= limit, note, required=True)
 
 
+def within(section: str, measure: str, ratio: float, tolerance: float) -> Row:
+    """Make a row of a ratio that must be 1, or so near."""
+    is_near = abs(ratio - 1) <= tolerance
+    return Row(section, measure, ratio, "", f"1 +- {tolerance:g}", is_near, required=True)
+
+
 def holds(section: str, measure: str, is_so: bool, note: str = "") -> Row:
     """Make a row of what has to be so."""
     return Row(section, measure, "yes" if is_so else "no", "", "yes", is_so, note, required=True)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import (
+    AddedToken,
     CLIPConfig,
     CLIPImageProcessorPil,
     CLIPModel,
@@ -97,6 +98,9 @@ def random_vlm(
         with_clip: Whether there is a CLIP around the image encoder.
     """
     tokenizer, clip_tokenizer = (load_tokenizer(f"tiny:{name}", None) for name in ("llava", "clip"))
+    # One token for an option's letter, as Llama's tokenizer has.
+    letters = [AddedToken(f" {letter}", single_word=True) for letter in "ABCDE"]
+    tokenizer.add_tokens(letters)
     ids = {
         f"{word}_token_id": getattr(tokenizer, f"{word}_token_id") for word in ("bos", "eos", "pad")
     }

@@ -4,35 +4,41 @@ import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.nn import functional
 
 from ablate.config.schema import ModelConfig
 from ablate.data.types import ImageClassification
 from ablate.evaluation.progress import Progress
 from ablate.evaluation.verbs.inference import inference
+from ablate.models.compute import Compute
 from ablate.models.files import weight_files
 from ablate.models.loading import load_model
 from ablate.models.saving import save_model
 from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import peak_memory_bytes, reset_peak_memory
+from ablate.telemetry.memory import release
 from ablate.training.stage import replay_stage
-from gpu.measure import Meter, Row, at_most, holds
-from gpu.runs import Kept, run_config, shots_of, stage_of, task_of, train
+from ablate.training.trainer import Trainer
+from gpu.measure import Meter, Row, at_least, at_most, holds
+from gpu.model import Size, random_vlm
+from gpu.runs import Kept, attached, run_config, shots_of, stage_of, task_of, train
 
 RUNS = (("lorsu", "lm"), ("lorsu", "clip"), ("lora", "lm"))
 _STEPS = 3
 
 
-def last_logits(vlm: VisionLanguageModel, data: ImageClassification, meter: Meter) -> Tensor:
+def last_logits(vlm: VisionLanguageModel, data: ImageClassification, compute: Compute) -> Tensor:
     """Return the logits after a question about an image, float32 on the CPU."""
     ids = torch.tensor([vlm.prompt_ids(data.question)], device=vlm.device)
     wanted = torch.zeros_like(ids, dtype=torch.bool)
     wanted[0, -1] = True
-    with inference(vlm), meter.compute.autocast():
+    with inference(vlm), compute.autocast():
         pixels = vlm.resize(data.test.images([0]))
         logits: Tensor = vlm(ids, torch.ones_like(ids), wanted, pixels)
         return logits.float().cpu()
@@ -43,7 +49,7 @@ def training(
 ) -> Iterator[Row]:
     """Train by each method and loss, merge, evaluate, and replay what was trained from its file."""
     kept = Kept(vlm)
-    before = last_logits(vlm, data, meter)
+    before = last_logits(vlm, data, meter.compute)
     for method, loss in RUNS:
         section = f"run {method} {loss}"
         words = [f"method={method}", f"loss={loss}", f"data.shots={shots_of(batch_size, _STEPS)}"]
@@ -65,7 +71,7 @@ def training(
             yield holds(
                 section, "the update moved the image encoder alone", bool(changed) and inside
             )
-            after = last_logits(vlm, data, meter)
+            after = last_logits(vlm, data, meter.compute)
             yield holds(section, "answers moved and are finite", _moved(before, after))
             merged = {n: p.detach().cpu().clone() for n, p in vlm.vision_tower.named_parameters()}
             kept.put_back()
@@ -75,6 +81,60 @@ def training(
             yield holds(section, "the file gives the same weights again, bit for bit", same)
             kept.put_back()
     yield holds("run", "the base model is as it was", not kept.changed())
+
+
+def half_precision(size: Size, data: ImageClassification, meter: Meter) -> Iterator[Row]:
+    """Train in float16, whose gradients are scaled, by both losses."""
+    compute = Compute(meter.compute.device, "fp16")
+    vlm = random_vlm(size, compute)
+    kept = Kept(vlm)
+    for loss in ("lm", "clip"):
+        section = f"float16, lorsu {loss}"
+        words = [f"loss={loss}", "data.shots=3", "train.batch_size=5", "train.epochs=1"]
+        config = run_config("method=lorsu", *words, "train.learning_rate=1e-3")
+        before = last_logits(vlm, data, compute)
+        with tempfile.TemporaryDirectory() as folder:
+            train(config, data, vlm, compute, Path(folder))
+        moved = _moved(before, last_logits(vlm, data, compute))
+        yield holds(section, "answers moved and are finite", moved)
+        kept.put_back()
+
+
+def little_memory(
+    vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, batch_size: int
+) -> Iterator[Row]:
+    """Make a step where the GPU's allocator has no memory for the batch: it is made in smaller passes."""
+    section, device = "out of memory", meter.compute.device
+    if device.type != "cuda":
+        yield Row(section, "left out", None, note="a GPU's allocator is asked")
+        return
+    words = [f"data.shots={shots_of(batch_size, 1)}", f"train.batch_size={batch_size}"]
+    config = run_config("method=lorsu", "loss=lm", *words, "train.importance_examples=1")
+    kept = Kept(vlm)
+    losses: list[float] = []
+    before = torch.cuda.memory_allocated(device)
+    total = torch.cuda.mem_get_info(device)[1]
+    micro_batches = []
+    try:
+        for share in (None, 0.6):
+            method, loss = attached(config, data, vlm, meter.compute)
+            trainer = Trainer(vlm, method, loss, config.train, meter.compute, config.seed)
+            torch.cuda.empty_cache()
+            if share is not None:
+                limit = before + share * (peak_memory_bytes(device) - before)
+                torch.cuda.set_per_process_memory_fraction(limit / total, device)
+            reset_peak_memory(device)
+            trainer.train(losses.append, until=1)
+            micro_batches.append(trainer.micro_batch)
+            method.merge()
+            kept.put_back()
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    whole, part = micro_batches
+    fewer = whole == batch_size and part < whole
+    yield holds(section, "fewer examples in a pass", fewer, f"{part} of {whole}")
+    change = abs(losses[1] / losses[0] - 1)
+    yield at_most(section, "change of the loss", change, 0.01)
 
 
 def evaluation(
@@ -108,20 +168,12 @@ def saving(
     vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, folder: Path
 ) -> Iterator[Row]:
     """Write the whole model and load it again, weights on the device as a run has them."""
-    before = last_logits(vlm, data, meter)
+    before = last_logits(vlm, data, meter.compute)
     place = folder / "model"
     seconds = meter.seconds(lambda: save_model(vlm, place, folder / "partial"))
     size = sum(file.stat().st_size for file in weight_files(str(place)))
     yield Row("save and load", "saved", size / 1e9, "GB", note=f"{seconds:.1f} s")
-    model = run_config().model
-    config: ModelConfig = replace(
-        model,
-        llava=str(place),
-        clip=str(place / "clip"),
-        revision=None,
-        prompt=vlm.prompt,
-        image_aspect=vlm.image_aspect,
-    )
+    config = _of_folder(vlm, place)
     loaded: list[VisionLanguageModel] = []
     seconds = meter.seconds(lambda: loaded.append(load_model(config, meter.compute)))
     yield Row("save and load", "loaded", seconds, "s")
@@ -129,9 +181,52 @@ def saving(
     same = all(torch.equal(weight, now[name]) for name, weight in vlm.named_parameters())
     yield holds("save and load", "every weight is the same, bit for bit", same)
     # Weights elsewhere in memory may be added up in another order.
-    change = (last_logits(loaded[0], data, meter) - before).abs().max() / before.abs().max()
+    change = (last_logits(loaded[0], data, meter.compute) - before).abs().max() / before.abs().max()
     yield at_most(
         "save and load", "largest change of a logit over the largest", float(change), 1e-5
+    )
+    loaded.clear()
+    release(meter.compute.device)
+    yield from quantised(vlm, data, meter, place)
+
+
+def quantised(
+    vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, place: Path
+) -> Iterator[Row]:
+    """Load what was saved with its language model in 4 bit, train its encoder, and ask it."""
+    section, compute = "4 bit", meter.compute
+    if find_spec("bitsandbytes") is None:
+        yield Row(section, "left out", None, note="needs the package bitsandbytes")
+        return
+    config = replace(_of_folder(vlm, place), quantization="4bit")
+    loaded: list[VisionLanguageModel] = []
+    reset_peak_memory(compute.device)
+    seconds = meter.seconds(lambda: loaded.append(load_model(config, compute)))
+    yield Row(section, "loaded", seconds, "s")
+    small = loaded[0]
+    n_bytes = sum(t.nbytes for t in small.parameters())
+    yield Row(section, "weights", n_bytes / 1e9, "GB")
+    scores, before = (last_logits(model, data, meter.compute).flatten() for model in (small, vlm))
+    cosine = float(functional.cosine_similarity(scores, before, dim=0))
+    yield at_least(section, "cosine of a question's logits", cosine, 0.8, required=True)
+    words = ["data.shots=1", "train.batch_size=5", "train.epochs=1", "train.learning_rate=1e-3"]
+    kept = Kept(small)
+    with tempfile.TemporaryDirectory() as folder:
+        stage_config = run_config("method=lorsu", "loss=lm", *words)
+        train(stage_config, data, small, compute, Path(folder))
+    yield holds(section, "LoRSU moved the image encoder", bool(kept.changed()))
+    moved = _moved(scores, last_logits(small, data, meter.compute).flatten())
+    yield holds(section, "answers moved and are finite", moved)
+
+
+def _of_folder(vlm: VisionLanguageModel, place: Path) -> ModelConfig:
+    return replace(
+        run_config().model,
+        llava=str(place),
+        clip=str(place / "clip"),
+        revision=None,
+        prompt=vlm.prompt,
+        image_aspect=vlm.image_aspect,
     )
 
 

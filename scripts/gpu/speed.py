@@ -16,11 +16,13 @@ from ablate.evaluation.tasks.classification import ClassificationTask
 from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import peak_memory_bytes, reset_peak_memory
 from ablate.training.trainer import Trainer
-from gpu.measure import Meter, Row, at_least, flops_of
+from gpu.measure import Meter, Row, at_least, flops_of, within
+from gpu.planned import stage_price, task_price
 from gpu.runs import Kept, attached, run_config, shots_of, task_of
 
 _STEP_MFU, _EVALUATION_MFU, _TIMES_FASTER = 0.45, 0.50, 8.0
 _WARM_UP, _MOST_STEPS = 2, 12
+_PLANNED_FLOPS, _PLANNED_BYTES = 0.02, 0.20
 
 
 def training_step(
@@ -58,9 +60,15 @@ def training_step(
         section, "operations of a step", flops / 1e12, "TFLOP", note="counted, no recomputation"
     )
     yield from _utilisation(section, flops / seconds, meter, _STEP_MFU)
-    yield Row(section, "peak memory", peak_memory_bytes(meter.compute.device) / 1e9, "GB")
+    n_bytes = peak_memory_bytes(meter.compute.device)
+    yield Row(section, "peak memory", n_bytes / 1e9, "GB")
     method.merge()
     kept.put_back()
+    if section == "training step":
+        found = stage_price(config, data, vlm, meter.compute)
+        of_step = batch_size * found.training_flops / (config.train.epochs * found.n_examples)
+        most = max(found.peak_bytes, found.importance_bytes)
+        yield from _foretold(section, meter, of_step / flops, most / n_bytes)
 
 
 def evaluation(
@@ -97,7 +105,12 @@ def evaluation(
     )
     yield Row(section, "tokens a second", n_tokens / seconds, "1/s")
     yield from _utilisation(section, flops / seconds, meter, _EVALUATION_MFU)
-    yield Row(section, "peak memory", peak_memory_bytes(meter.compute.device) / 1e9, "GB")
+    n_bytes = peak_memory_bytes(meter.compute.device)
+    yield Row(section, "peak memory", n_bytes / 1e9, "GB")
+    found = task_price(*task(batch_size), vlm, meter.compute)
+    yield from _foretold(
+        section, meter, found.flops / batch_size / flops, found.peak_bytes / n_bytes
+    )
     plain = _Plain(vlm, data, meter)
     for batch, name in ((1, "one question at a time"), (batch_size, f"batches of {batch_size}")):
         rate = plain.rate(task(n_test)[0], batch, deadline)
@@ -116,6 +129,13 @@ def _utilisation(section: str, rate: float, meter: Meter, target: float) -> Iter
     share = meter.utilisation(rate)
     yield at_least(section, "model FLOPs utilisation", share, target, note=note)
     yield Row(section, "of one large matrix product's rate", rate / meter.gemm)
+
+
+def _foretold(section: str, meter: Meter, flops: float, n_bytes: float) -> Iterator[Row]:
+    """Compare what `ablate plan` says with what was measured; a process's memory is more than a model's."""
+    yield within(section, "operations, `ablate plan` over counted", flops, _PLANNED_FLOPS)
+    if meter.compute.device.type == "cuda":
+        yield within(section, "peak memory, `ablate plan` over measured", n_bytes, _PLANNED_BYTES)
 
 
 class _Plain:
