@@ -158,7 +158,7 @@ def disturb(recipe: str, n_ends: int, draw: random.Random, folder: Path) -> tupl
     wrong += [*differences(calm, rough), *(f"left over: {name}" for name in left_over(rough))]
     print(
         f"{recipe}: {ended} ends inside runs, {resumed} of them with a training to go on from; "
-        f"an undisturbed call takes {took:.1f} s; what differs: {', '.join(wrong) or 'nothing'}",
+        f"an undisturbed call takes {took:.1f} s; what differs: {len(wrong) or 'nothing'}",
         flush=True,
     )
     return ended, wrong
@@ -182,9 +182,10 @@ def main() -> int:
     for recipe in given.recipes:
         with tempfile.TemporaryDirectory() as folder:
             n, faults = disturb(recipe, per_recipe, draw, Path(folder))
+        for fault in faults:
+            print(f"{recipe}: {fault}", flush=True)
         ended += n
         wrong += faults
-    print(*wrong, sep="\n", end="\n" if wrong else "")
     print(f"{ended} ends, {len(wrong)} differences; {time.monotonic() - start:.0f} s")
     return int(bool(wrong))
 

@@ -1,11 +1,15 @@
 """Runs that are killed, and runs that meet."""
 
+import importlib
 import json
 import signal
+import sys
 import time
+from contextlib import suppress
 
 import pandas as pd
 import pytest
+import torch
 from tests.conftest import instead
 from tests.processes import Call
 
@@ -88,3 +92,56 @@ def test_two_calls_at_once_share_the_work(start, tmp_path):
     table = pd.read_csv(tmp_path / "outputs" / "rank" / "results.csv")
     assert list(table["value"]) == [2, 3, 4, 5]
     assert set(table["status"]) == {"ok"}
+
+
+class Asked:
+    """Is sent SIGTERM when torch asks for its first number."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, _):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def another_error(call):
+    # Torch takes whatever comes up there for an object without a shape.
+    torch.tensor(Asked(), dtype=torch.uint8)
+    return call()
+
+
+def no_error(call):
+    with suppress(BaseException):
+        signal.raise_signal(signal.SIGTERM)
+    return call()
+
+
+@pytest.mark.parametrize(
+    ("lost", "where", "statuses"),
+    [
+        (another_error, "ablate.runner.run.borrowed", ["interrupted"]),
+        (another_error, "ablate.runner.run.session_results", ["interrupted"]),
+        (another_error, "ablate.runner.job.is_done", []),
+        (another_error, "ablate.sweep.sweeper.expand", []),
+        (no_error, "ablate.runner.run.borrowed", ["interrupted"]),
+        (no_error, "ablate.runner.run.session_results", ["ok"]),
+        (no_error, "ablate.sweep.sweeper.expand", []),
+    ],
+)
+def test_an_interruption_whose_exception_was_lost_is_one_all_the_same(
+    lost, where, statuses, ablate_run, monkeypatch, capsys
+):
+    module, name = where.rsplit(".", 1)
+    real = getattr(importlib.import_module(module), name)
+    monkeypatch.setattr(where, lambda *given, **named: lost(lambda: real(*given, **named)))
+    code, outputs = ablate_run("seeds=[0,1]", "train.epochs=1")
+    assert code == 130
+    assert "interrupted; run the same command again" in capsys.readouterr().err
+    table = outputs / "run" / "results.csv"
+    found = pd.read_csv(table)["status"].tolist() if statuses else []
+    assert found == statuses
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "argv", ["ablate"])
+    code, outputs = ablate_run("seeds=[0,1]", "train.epochs=1")
+    assert code == 0
+    assert pd.read_csv(table)["status"].tolist() == ["ok", "ok"]

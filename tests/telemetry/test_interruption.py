@@ -2,10 +2,19 @@
 
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
+import torch
 
-from ablate.telemetry.interruption import RunInterruptedError, SafePoints
+from ablate.telemetry.interruption import (
+    RunInterruptedError,
+    SafePoints,
+    go_on,
+    interrupt_by,
+    raise_if_interrupted,
+    was_interrupted,
+)
 
 
 class Launcher(Exception):  # noqa: N818  # as submitit's, which says that a job is over
@@ -130,3 +139,49 @@ def test_the_state_is_saved_every_so_often(events, monkeypatch):
             now[0] = seconds
             reached()
     assert events == [35, 70]
+
+
+class Asked:
+    """Is sent a signal when torch asks for its first number, and takes any error there for another."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, _):
+        signal.raise_signal(self.number)
+
+
+@pytest.fixture
+def interrupting(number):
+    signal.signal(number, interrupt_by)
+    go_on()
+    yield number
+    go_on()
+
+
+def test_an_interruption_in_the_place_of_which_another_error_came_up_is_not_lost(interrupting):
+    with pytest.raises(ValueError, match="could not determine the shape"):
+        torch.tensor(Asked(interrupting), dtype=torch.uint8)
+    assert was_interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        raise_if_interrupted()
+    go_on()
+    raise_if_interrupted()
+
+
+def test_one_whose_exception_was_lost_is_answered_at_the_first_safe_point(interrupting, events):
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(interrupting)
+
+    def steps():
+        with SafePoints(None, None).saving(lambda: events.append("saved")) as reached:
+            events.append("step")
+            reached()
+            events.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        steps()
+    assert events == ["step", "saved"]

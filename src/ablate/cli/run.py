@@ -22,6 +22,7 @@ from ablate.cli.explain import explain
 from ablate.config.errors import ConfigError, one_line
 from ablate.config.folder import config_folder
 from ablate.config.user_files import guard_config_files
+from ablate.telemetry.interruption import SIGNALS, go_on, interrupt_by, was_interrupted
 
 # A MemoryError that arrives here is of the data, before any run has begun.
 _USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError, MemoryError)
@@ -56,12 +57,13 @@ def run(arguments: list[str]) -> int:
             )
             main(_job)()
         except KeyboardInterrupt:
-            _print_error("interrupted; run the same command again to resume")
-            return 130
+            return _interrupted()
         except SystemExit as error:
             # Hydra prints what is wrong and leaves with 1, which means here that a run failed.
             return 2 if error.code else 0
         except Exception as error:
+            if was_interrupted():
+                return _interrupted()
             if type(error).__name__ == "RunsFailedError":
                 _print_error(str(error))
                 return 1
@@ -98,19 +100,27 @@ def _exceptions_let_through() -> Iterator[bool]:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Treat SIGTERM, and what Slurm's `--signal` sends, as Ctrl-C: the run leaves its row, the next call resumes."""
+    """Treat SIGTERM, and what Slurm's `--signal` sends, as Ctrl-C: the run leaves its row, the next call resumes.
+
+    What is ignored, as Ctrl-C below nohup, stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    like_interrupt = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-    earlier = {
-        number: signal.signal(number, signal.default_int_handler) for number in like_interrupt
-    }
+    answered = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    go_on()
+    earlier = {number: signal.signal(number, interrupt_by) for number in answered}
     try:
         yield
     finally:
+        go_on()
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+def _interrupted() -> int:
+    _print_error("interrupted; run the same command again to resume")
+    return 130
 
 
 def _print_error(text: str) -> None:

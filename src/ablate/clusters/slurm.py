@@ -24,6 +24,7 @@ from ablate.clusters.launcher import Ended, lost
 from ablate.clusters.queue import JobState, cancel, job_states, partitions
 from ablate.config.errors import ConfigError, one_line
 from ablate.results.record import Status
+from ablate.telemetry.interruption import interrupt_by
 from ablate.telemetry.progress import say
 
 _MODULE = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
@@ -147,7 +148,7 @@ class _SlurmJob:
         self._launcher = launcher
 
     def __call__(self, *arguments: object) -> JobReturn:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, interrupt_by)
         # OpenMP reads these as torch is imported, which is in the run; Slurm has set the first if `cpus` was given.
         if cores := os.environ.get("SLURM_CPUS_PER_TASK"):
             os.environ.setdefault("OMP_NUM_THREADS", cores)

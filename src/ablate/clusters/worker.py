@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from hydra.core.utils import JobReturn
 
+from ablate.telemetry.interruption import interrupt_by
+
 Job = Callable[[Sequence[str]], JobReturn]
 
 
@@ -44,7 +46,7 @@ class Worker:
         """
         os.chdir(folder)
         # As Ctrl-C: the run leaves its row. Ray's own handler would end the process without one.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, interrupt_by)
         self._job = job
 
     def place(self) -> Place:

@@ -24,7 +24,7 @@ from ablate.runner.prepare import PreparedRun, prepare
 from ablate.runner.record import failure, new_record
 from ablate.runner.run import measure
 from ablate.telemetry.cost import Stopwatch, peak_memory_bytes, reset_peak_memory
-from ablate.telemetry.interruption import RunInterruptedError
+from ablate.telemetry.interruption import RunInterruptedError, go_on, was_interrupted
 from ablate.telemetry.place import place
 from ablate.telemetry.progress import say
 from ablate.trackers.tracking import OnStep, tracked
@@ -119,8 +119,9 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
         try:
             ended, items = _measured(prepared, record, compute, watch, earlier, on_step)
             _finish(prepared, ended, items, compute, watch, earlier)
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt) as raised:
             log.exception("the run failed")
+            error = KeyboardInterrupt() if was_interrupted() else raised
             ended = new_record(prepared)
             ended.row |= {"started_at": record.row["started_at"], **failure(error)}
             try:
@@ -128,9 +129,10 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
             except OSError as unwritten:
                 raise RunNotRecordedError(
                     f"{folder.run_id}: {ended.row['error']}; this could not be recorded: {unwritten}"
-                ) from error
+                ) from raised
             if isinstance(error, KeyboardInterrupt | RunInterruptedError):
-                raise
+                go_on()
+                raise error from raised
     return ended
 
 

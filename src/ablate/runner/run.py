@@ -30,7 +30,7 @@ from ablate.runner.identity import base_weights, language_weights
 from ablate.runner.prepare import PreparedRun
 from ablate.runner.training import train
 from ablate.telemetry.cost import Stopwatch
-from ablate.telemetry.interruption import RunInterruptedError, SafePoints
+from ablate.telemetry.interruption import RunInterruptedError, SafePoints, raise_if_interrupted
 from ablate.trackers.tracking import OnStep
 
 log = logging.getLogger(__name__)
@@ -160,6 +160,7 @@ class _AfterSessions:
         except RunInterruptedError:
             raise
         except Exception as error:  # whatever it is, the training goes on and `answers` raises it
+            raise_if_interrupted()
             log.exception("the evaluation failed; training goes on")
             self._error = error
 

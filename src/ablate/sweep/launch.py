@@ -13,6 +13,7 @@ from ablate.config.text import printable
 from ablate.results.record import RunRecord, Status
 from ablate.runner.job import make_run, record_lost
 from ablate.runner.prepare import PreparedRun
+from ablate.telemetry.interruption import raise_if_interrupted
 from ablate.telemetry.progress import say
 
 
@@ -66,6 +67,7 @@ def _results(jobs: Sequence[Job], launcher: AnyLauncher) -> Generator[tuple[Job,
     except ConfigError:
         raise
     except Exception as error:  # whatever a launcher raises, the other runs are kept
+        raise_if_interrupted()
         reason = f"the launcher failed: {type(error).__name__}: {error}"
         say(printable(reason))
         for job in left.values():
@@ -80,11 +82,13 @@ def _launched(overrides: list[list[str]], launcher: AnyLauncher) -> Generator[En
 
 
 def _made_here(job: Job) -> JobReturn:
+    raise_if_interrupted()
     try:
         return JobReturn(status=JobStatus.COMPLETED, _return_value=make_run(job.run))
     except ConfigError:
         raise
     except Exception as error:  # whatever a run raises, the others are made
+        raise_if_interrupted()
         return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
 

@@ -1,4 +1,4 @@
-"""When a run saves its state: every so often, and before it is interrupted."""
+"""When a run saves its state: every so often, and before it is interrupted; and whether it was."""
 
 import signal
 import threading
@@ -13,6 +13,46 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 class RunInterruptedError(RuntimeError):
     """The process was asked to end, and what answers such signals here raised an error."""
+
+
+class _Noted:
+    """The signal that this process was interrupted by, until that has had its effect."""
+
+    number: signal.Signals | None = None
+
+
+def interrupt_by(number: int, frame: FrameType | None) -> None:
+    """Answer a signal as Ctrl-C is answered, and note it.
+
+    An exception that a signal raises comes up anywhere. Where that is in a call from C, or below a library's own
+    `except`, another error takes its place (torch: "could not determine the shape"), or none: so ask
+    `was_interrupted` before an error is believed.
+
+    Raises:
+        KeyboardInterrupt: Always.
+    """
+    _Noted.number = signal.Signals(number)
+    signal.default_int_handler(number, frame)
+
+
+def was_interrupted() -> bool:
+    """Tell whether a signal has interrupted this process, whatever has become of the exception since."""
+    return _Noted.number is not None
+
+
+def raise_if_interrupted() -> None:
+    """Raise again what a signal has raised and something else has caught.
+
+    Raises:
+        KeyboardInterrupt: If `was_interrupted`.
+    """
+    if was_interrupted():
+        raise KeyboardInterrupt
+
+
+def go_on() -> None:
+    """Forget it: the interruption has had its effect."""
+    _Noted.number = None
 
 
 class SafePoints:
@@ -36,6 +76,7 @@ class SafePoints:
 
         A signal is answered at the next safe point, once the state is saved, by whatever would have answered it
         without the block: Ctrl-C's own handler, or that of a cluster's launcher. A second one is answered at once.
+        One whose exception was lost ahead of the block is answered at the block's first safe point.
 
         Args:
             save: Saves the state; it is whole where the block ends, too.
@@ -78,6 +119,8 @@ class _HeldSignals:
             # One that is ignored, as below nohup, stays so; None is a handler that Python has not set.
             unheld = (signal.SIG_IGN, None)
             self._earlier = {n: handler for n, handler in found.items() if handler not in unheld}
+            if _Noted.number in self._earlier:
+                self.pending = _Noted.number
         self._hold()
         return self
 
