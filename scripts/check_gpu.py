@@ -26,6 +26,7 @@ import transformers
 
 import ablate
 from ablate.data.types import ImageClassification
+from ablate.models.compiled import compile_blocks
 from ablate.models.compute import choose_compute
 from ablate.models.vlm import VisionLanguageModel
 from ablate.results.files import write_text
@@ -147,6 +148,7 @@ def measure_all(check: Check, arguments: argparse.Namespace) -> None:
     n = sum(parameter.numel() for parameter in vlm.parameters())
     check.add(Row("model", "parameters", n / 1e9, "1e9", note=f"made in {seconds:.1f} s"))
     data = photographs(3 * arguments.batch_size + 5, arguments.test_images)
+    plain = speed.Plain(vlm, data, meter)
     smaller = SIZES["clip-l"] if arguments.size == "7b" else size
     train, evaluate = arguments.batch_size, arguments.eval_batch_size
 
@@ -157,15 +159,19 @@ def measure_all(check: Check, arguments: argparse.Namespace) -> None:
         "training step": lambda by, end: speed.training_step(
             vlm, data, meter, _part(train, by), end
         ),
-        "evaluation": lambda by, end: speed.evaluation(vlm, data, meter, _part(evaluate, by), end),
+        "evaluation": lambda by, end: speed.evaluation(
+            vlm, data, meter, plain, _part(evaluate, by), end
+        ),
         "runs": lambda by, _: pipeline.training(vlm, data, meter, _part(train, by)),
         "answers": lambda by, _: pipeline.evaluation(vlm, data, meter, _part(evaluate, by)),
         "batches": lambda by, _: agreement.batches(vlm, data, meter, 64, _part(evaluate, by)),
         "devices": lambda _by, _end: agreement.devices(smaller, data, meter),
         "float16": lambda _by, _end: pipeline.half_precision(smaller, data, meter),
         "out of memory": lambda by, _: pipeline.little_memory(vlm, data, meter, _part(train, by)),
-        "save and load": lambda _by, _end: _saved(vlm, data, meter),
-        "compiled": lambda by, end: _compiled(vlm, data, meter, _part(train, by), end),
+        "save and load": lambda _by, _end: _saved(vlm, data, meter, arguments.keep),
+        "compiled": lambda by, end: _compiled(
+            vlm, data, meter, plain, (_part(train, by), _part(evaluate, by)), end
+        ),
     }
     for name, measure in sections.items():
         if wanted(name):
@@ -173,28 +179,31 @@ def measure_all(check: Check, arguments: argparse.Namespace) -> None:
     check.write(complete=True)
 
 
-def _saved(vlm: VisionLanguageModel, data: ImageClassification, meter: Meter) -> Iterator[Row]:
+def _saved(
+    vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, keep: Path | None
+) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        yield from pipeline.saving(vlm, data, meter, Path(folder))
+        yield from pipeline.saving(vlm, data, meter, keep or Path(folder) / "model")
 
 
 def _compiled(
     vlm: VisionLanguageModel,
     data: ImageClassification,
     meter: Meter,
-    batch_size: int,
+    plain: speed.Plain,
+    batch_sizes: tuple[int, int],
     deadline: float,
 ) -> Iterator[Row]:
-    """Time the training step again with the language model's blocks through torch.compile."""
-    blocks = list(vlm.llava.model.language_model.layers)
-    for block in blocks:
-        block.compile()
+    """Time step and evaluation again as `model.compile=true` has them."""
+    compile_blocks(vlm)
+    train, evaluate = batch_sizes
     try:
-        section = "training step, compiled blocks"
-        yield from speed.training_step(vlm, data, meter, batch_size, deadline, section)
+        for part in (
+            speed.training_step(vlm, data, meter, train, deadline, "training step, compiled"),
+            speed.evaluation(vlm, data, meter, plain, evaluate, deadline, "evaluation, compiled"),
+        ):
+            yield from part
     finally:
-        for block in blocks:
-            block._compiled_call_impl = None
         torch.compiler.reset()
 
 
@@ -236,6 +245,7 @@ def main() -> int:
         "--peak-tflops", type=float, help="the device's peak, where it is not known"
     )
     parser.add_argument("--json", type=Path, help="file to write")
+    parser.add_argument("--keep", type=Path, help="folder that the model is saved in, and stays in")
     parser.add_argument("--only", nargs="+", choices=_SECTIONS, help="sections, instead of all")
     arguments = parser.parse_args()
     check = Check(arguments)

@@ -165,12 +165,12 @@ def evaluation(
 
 
 def saving(
-    vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, folder: Path
+    vlm: VisionLanguageModel, data: ImageClassification, meter: Meter, place: Path
 ) -> Iterator[Row]:
     """Write the whole model and load it again, weights on the device as a run has them."""
     before = last_logits(vlm, data, meter.compute)
-    place = folder / "model"
-    seconds = meter.seconds(lambda: save_model(vlm, place, folder / "partial"))
+    partial = place.with_name(f"{place.name}.partial")
+    seconds = meter.seconds(lambda: save_model(vlm, place, partial))
     size = sum(file.stat().st_size for file in weight_files(str(place)))
     yield Row("save and load", "saved", size / 1e9, "GB", note=f"{seconds:.1f} s")
     config = _of_folder(vlm, place)

@@ -35,9 +35,11 @@ def training_step(
 ) -> Iterator[Row]:
     """Time steps of LoRSU by the language model's loss: forward, backward, optimiser, data."""
     words = ["method=lorsu", "loss=lm", f"data.shots={shots_of(batch_size, 3)}", "train.epochs=100"]
-    config = run_config(*words, f"train.batch_size={batch_size}", "train.importance_examples=5")
+    words += [f"train.batch_size={batch_size}", "train.drop_last=true"]
+    config = run_config(*words, "train.importance_examples=5")
     kept = Kept(vlm)
     reset_peak_memory(meter.compute.device)
+    began = time.perf_counter()
     method, loss = attached(config, data, vlm, meter.compute)
     trainer = Trainer(vlm, method, loss, config.train, meter.compute, config.seed)
     losses: list[float] = []
@@ -46,6 +48,7 @@ def training_step(
         trainer.train(losses.append, until=trainer.step + n)
 
     steps(_WARM_UP)
+    first = time.perf_counter() - began
     flops = flops_of(lambda: steps(1))
     times = [meter.seconds(lambda: steps(1))]
     while len(times) < _MOST_STEPS and time.perf_counter() + times[-1] < deadline:
@@ -55,6 +58,7 @@ def training_step(
     n_tokens = len(vlm.prompt_ids(letters_question(data.question, data.class_names)))
     yield Row(section, "tokens of a question", n_tokens)
     yield Row(section, "seconds of a step", seconds, "s", note=f"median of {len(times)}")
+    yield Row(section, f"seconds of importance and {_WARM_UP} steps", first, "s")
     yield Row(section, "tokens a second", batch_size * n_tokens / seconds, "1/s")
     yield Row(
         section, "operations of a step", flops / 1e12, "TFLOP", note="counted, no recomputation"
@@ -66,7 +70,7 @@ def training_step(
     kept.put_back()
     if section == "training step":
         found = stage_price(config, data, vlm, meter.compute)
-        of_step = batch_size * found.training_flops / (config.train.epochs * found.n_examples)
+        of_step = found.training_flops / found.n_steps
         most = max(found.peak_bytes, found.importance_bytes)
         yield from _foretold(section, meter, of_step / flops, most / n_bytes)
 
@@ -75,11 +79,12 @@ def evaluation(
     vlm: VisionLanguageModel,
     data: ImageClassification,
     meter: Meter,
+    plain: "Plain",
     batch_size: int,
     deadline: float,
+    section: str = "evaluation",
 ) -> Iterator[Row]:
     """Time multiple choice by letters, images decoded on the way, against plain transformers."""
-    section = "evaluation"
     n_test = len(data.test.ids)
 
     def task(n: int) -> tuple[ClassificationTask, Any]:
@@ -92,7 +97,7 @@ def evaluation(
         with meter.compute.autocast():
             new.evaluate(vlm, settings, Progress())
 
-    evaluate(batch_size)
+    first = meter.seconds(lambda: evaluate(batch_size))
     reset_peak_memory(meter.compute.device)
     flops = flops_of(lambda: evaluate(batch_size)) / batch_size
     one = meter.seconds(lambda: evaluate(batch_size)) / batch_size
@@ -103,15 +108,15 @@ def evaluation(
     yield Row(
         section, "items a second", 1 / seconds, "1/s", note=f"{n} items in batches of {batch_size}"
     )
+    yield Row(section, "seconds of the first batch", first, "s")
     yield Row(section, "tokens a second", n_tokens / seconds, "1/s")
     yield from _utilisation(section, flops / seconds, meter, _EVALUATION_MFU)
     n_bytes = peak_memory_bytes(meter.compute.device)
     yield Row(section, "peak memory", n_bytes / 1e9, "GB")
-    found = task_price(*task(batch_size), vlm, meter.compute)
-    yield from _foretold(
-        section, meter, found.flops / batch_size / flops, found.peak_bytes / n_bytes
-    )
-    plain = _Plain(vlm, data, meter)
+    if section == "evaluation":
+        found = task_price(*task(batch_size), vlm, meter.compute)
+        of_item = found.flops / batch_size
+        yield from _foretold(section, meter, of_item / flops, found.peak_bytes / n_bytes)
     for batch, name in ((1, "one question at a time"), (batch_size, f"batches of {batch_size}")):
         rate = plain.rate(task(n_test)[0], batch, deadline)
         note = "generate, 2 new tokens: a letter and the end, which a trained model stops after"
@@ -138,11 +143,14 @@ def _foretold(section: str, meter: Meter, flops: float, n_bytes: float) -> Itera
         yield within(section, "peak memory, `ablate plan` over measured", n_bytes, _PLANNED_BYTES)
 
 
-class _Plain:
+class Plain:
     """What a script of one's own does with transformers: its processor, its `generate`."""
 
     def __init__(self, vlm: VisionLanguageModel, data: ImageClassification, meter: Meter) -> None:
+        """Measure nothing yet."""
         self._vlm, self._data, self._meter = vlm, data, meter
+        self._rates: dict[int, float] = {}
+        self._dtype = vlm.llava.lm_head.weight.dtype
         self._processor = LlavaProcessor(
             vlm.image_processor,
             vlm.tokenizer,
@@ -156,14 +164,18 @@ class _Plain:
         )
 
     def rate(self, task: ClassificationTask, batch: int, deadline: float) -> float:
-        """Return the items a second, the model in one type as such scripts load it."""
+        """Return the items a second, the model in one type as such scripts load it; measured once."""
+        if batch in self._rates:
+            return self._rates[batch]
         llava: Any = self._vlm.llava
         own = llava.model.vision_tower
-        llava.model.vision_tower = copy.deepcopy(own).to(llava.dtype)
+        llava.model.vision_tower = copy.deepcopy(own).to(self._dtype)
         try:
-            return self._timed(lambda rows: self._answer(task, rows), batch, deadline)
+            rate = self._timed(lambda rows: self._answer(task, rows), batch, deadline)
         finally:
             llava.model.vision_tower = own
+        self._rates[batch] = rate
+        return rate
 
     def _timed(self, answer: Callable[[list[int]], None], batch: int, deadline: float) -> float:
         answer(list(range(batch)))
@@ -185,6 +197,6 @@ class _Plain:
         inputs = cast("Any", self._processor)(
             images=images, text=prompts, padding=True, padding_side="left", return_tensors="pt"
         ).to(self._vlm.device)
-        inputs["pixel_values"] = inputs["pixel_values"].to(self._vlm.llava.dtype)
+        inputs["pixel_values"] = inputs["pixel_values"].to(self._dtype)
         ids = cast("Any", self._vlm.llava).generate(**inputs, generation_config=self._generation)
         self._vlm.tokenizer.batch_decode(ids[:, inputs["input_ids"].shape[1] :])

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ablate.config.schema import RunConfig
 from ablate.models.assemble import assemble, start_projector
+from ablate.models.compiled import compile_blocks
 from ablate.models.compute import Compute
 from ablate.models.loading import load_model
 from ablate.models.parts import part_of
@@ -32,8 +33,12 @@ def load_vlm(config: RunConfig, compute: Compute) -> VisionLanguageModel:
         ConfigError: If its files do not hold it.
     """
     if config.encoder is None:
-        return load_model(config.model, compute)
-    return assemble(config.encoder, config.model, compute, config.seed)
+        vlm = load_model(config.model, compute)
+    else:
+        vlm = assemble(config.encoder, config.model, compute, config.seed)
+    if config.model.compile:
+        compile_blocks(vlm)
+    return vlm
 
 
 @contextmanager

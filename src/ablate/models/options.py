@@ -10,6 +10,7 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 
 from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
+from ablate.models.compiled import check_compiler
 from ablate.models.compute import Compute
 
 _PACKS = "support_avx512bf16_for_cpu"
@@ -45,6 +46,7 @@ def check_options(model: ModelConfig, compute: Compute) -> None:
                 f"model.quantization is '{model.quantization}', which needs a GPU or the CPU, but device is "
                 f"'{compute.device}'. Fix: model.quantization=null."
             )
+    check_compiler(model)
 
 
 def language_options(model: ModelConfig, compute: Compute) -> dict[str, Any]:
@@ -91,8 +93,12 @@ def keep_gradients(model: nn.Module) -> None:
 
 def as_loaded(model: ModelConfig) -> dict[str, Any]:
     """Return what of this changes a model's numbers, where it is not as it used to be before there was a choice."""
-    given = {"attention": model.attention, "quantization": model.quantization}
-    usual = {"attention": "sdpa", "quantization": None}
+    given = {
+        "attention": model.attention,
+        "quantization": model.quantization,
+        "compile": model.compile,
+    }
+    usual = {"attention": "sdpa", "quantization": None, "compile": False}
     return {key: value for key, value in given.items() if value != usual[key]}
 
 

@@ -11,6 +11,7 @@ import torch
 
 from ablate.config.schema import RunConfig
 from ablate.models.files import model_source
+from ablate.models.options import as_loaded
 from ablate.pricing.devices import Device
 from ablate.recipes.instructions import ALIGN
 from ablate.results.cache import writing
@@ -84,6 +85,7 @@ def _key(config: RunConfig, device: Device, kind: str, **values: object) -> str:
         "precision": device.compute.precision,
         "model": model_source(config.model).partition("@")[0],
         "encoder": encoder,
+        **as_loaded(config.model),
     }
     return json.dumps({**common, **values}, sort_keys=True)
 

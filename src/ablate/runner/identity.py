@@ -119,7 +119,7 @@ def _determining(config: RunConfig) -> dict[str, Any]:
     """Return the configuration without what only describes results, and without the locations of files."""
     determining = _drop(to_plain(config, without_defaults=True), *_NOT_DETERMINING)
     locations = ("llava", "clip", "language", "revision", "clip_revision")
-    _drop(determining["model"], "name", *locations, "attention", "quantization")
+    _drop(determining["model"], "name", *locations, "attention", "quantization", "compile")
     determining["model"] |= as_loaded(config.model)
     for part in (determining["encoder"] or {}).get("parts", []):
         _drop(part, "source", "revision")

@@ -69,14 +69,21 @@ def recomputing(vlm: VisionLanguageModel, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    with warnings.catch_warnings():
-        # transformers 5 has another name for it from some version on, and warns of this one.
-        warnings.filterwarnings("ignore", message=".*gradient_checkpointing_enable.*deprecated")
+    with _earlier_names():
         vlm.llava.gradient_checkpointing_enable({"use_reentrant": False})
     try:
         yield
     finally:
-        vlm.llava.gradient_checkpointing_disable()
+        with _earlier_names():
+            vlm.llava.gradient_checkpointing_disable()
+
+
+@contextmanager
+def _earlier_names() -> Iterator[None]:
+    """Keep transformers 5 from warning of names that it has others for from some version on."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*gradient_checkpointing_.*deprecated")
+        yield
 
 
 def _remedies(config: TrainConfig, compute: Compute) -> list[str]:

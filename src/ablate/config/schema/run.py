@@ -50,6 +50,7 @@ class ModelConfig:
             for `prompt`.
         image_aspect: What becomes of an image that is not square: `crop` leaves it to the image encoder's own
             preprocessing, CLIP's cuts out the centre; `pad` first makes it square with bars of the mean colour.
+        compile: Compile the language model's blocks: faster on a GPU, after a minute of compiling.
     """
 
     name: str | None
@@ -64,6 +65,7 @@ class ModelConfig:
     prompt: Annotated[str, Field(pattern=r"(?s)<image>.*\{question\}")] | None
     turn: Annotated[str, Field(pattern=r"\{question\}")] | None
     image_aspect: ImageAspect = "crop"
+    compile: Switch = False
 
 
 @dataclass(frozen=True, config=CLOSED)
