@@ -101,6 +101,7 @@ def random_vlm(
     # One token for an option's letter, as Llama's tokenizer has.
     letters = [AddedToken(f" {letter}", single_word=True) for letter in "ABCDE"]
     tokenizer.add_tokens(letters)
+    tokenizer.model_max_length = size.language["max_position_embeddings"]
     ids = {
         f"{word}_token_id": getattr(tokenizer, f"{word}_token_id") for word in ("bos", "eos", "pad")
     }
@@ -129,6 +130,9 @@ def random_vlm(
     with quiet_transformers(), torch.device(compute.device):
         llava = LlavaForConditionalGeneration._from_config(config, dtype=compute.frozen_dtype)
         clip = CLIPModel._from_config(clip_config, dtype=torch.float32) if with_clip else None
+    language = llava.model.language_model
+    # On the CPU, as they are computed when a model is loaded: a GPU's differ in the last bit.
+    language.rotary_emb = type(language.rotary_emb)(config=language.config).to(compute.device)
     processor = CLIPImageProcessorPil(
         size={"shortest_edge": side}, crop_size={"height": side, "width": side}
     )

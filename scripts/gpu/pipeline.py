@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ablate.config.schema import ModelConfig
@@ -31,6 +31,7 @@ from gpu.runs import Kept, attached, run_config, shots_of, stage_of, task_of, tr
 
 RUNS = (("lorsu", "lm"), ("lorsu", "clip"), ("lora", "lm"))
 _STEPS = 3
+_LOGITS = {"fp32": 1e-5, "bf16": 0.05, "fp16": 0.01}
 
 
 def last_logits(vlm: VisionLanguageModel, data: ImageClassification, compute: Compute) -> Tensor:
@@ -42,6 +43,21 @@ def last_logits(vlm: VisionLanguageModel, data: ImageClassification, compute: Co
         pixels = vlm.resize(data.test.images([0]))
         logits: Tensor = vlm(ids, torch.ones_like(ids), wanted, pixels)
         return logits.float().cpu()
+
+
+def first_block(vlm: VisionLanguageModel, data: ImageClassification, compute: Compute) -> Tensor:
+    """Return what the language model's first block makes of a question about an image, flat, float32 on the CPU."""
+    outputs: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        outputs.append(output.float().cpu().flatten())
+
+    hook = vlm.llava.model.language_model.layers[0].register_forward_hook(keep)
+    try:
+        last_logits(vlm, data, compute)
+    finally:
+        hook.remove()
+    return outputs[0]
 
 
 def training(
@@ -177,13 +193,17 @@ def saving(
     loaded: list[VisionLanguageModel] = []
     seconds = meter.seconds(lambda: loaded.append(load_model(config, meter.compute)))
     yield Row("save and load", "loaded", seconds, "s")
-    now = dict(loaded[0].named_parameters())
-    same = all(torch.equal(weight, now[name]) for name, weight in vlm.named_parameters())
-    yield holds("save and load", "every weight is the same, bit for bit", same)
-    # Weights elsewhere in memory may be added up in another order.
+    now, before_it = (
+        {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        for model in (loaded[0], vlm)
+    )
+    same = all(torch.equal(tensor, now[name]) for name, tensor in before_it.items())
+    yield holds("save and load", "every weight and buffer is the same, bit for bit", same)
+    # Weights elsewhere in memory may be added up in another order; random layers magnify a half's last bit.
     change = (last_logits(loaded[0], data, meter.compute) - before).abs().max() / before.abs().max()
+    limit = _LOGITS[meter.compute.precision]
     yield at_most(
-        "save and load", "largest change of a logit over the largest", float(change), 1e-5
+        "save and load", "largest change of a logit over the largest", float(change), limit
     )
     loaded.clear()
     release(meter.compute.device)
@@ -206,16 +226,18 @@ def quantised(
     small = loaded[0]
     n_bytes = sum(t.nbytes for t in small.parameters())
     yield Row(section, "weights", n_bytes / 1e9, "GB")
-    scores, before = (last_logits(model, data, meter.compute).flatten() for model in (small, vlm))
-    cosine = float(functional.cosine_similarity(scores, before, dim=0))
-    yield at_least(section, "cosine of a question's logits", cosine, 0.8, required=True)
+    # Of one block: random ones, each with its own rounding, leave little in common after 32.
+    found, wanted = (first_block(model, data, compute) for model in (small, vlm))
+    cosine = float(functional.cosine_similarity(found, wanted, dim=0))
+    yield at_least(section, "cosine of the first block's output", cosine, 0.95, required=True)
+    scores = last_logits(small, data, compute)
     words = ["data.shots=1", "train.batch_size=5", "train.epochs=1", "train.learning_rate=1e-3"]
     kept = Kept(small)
     with tempfile.TemporaryDirectory() as folder:
         stage_config = run_config("method=lorsu", "loss=lm", *words)
         train(stage_config, data, small, compute, Path(folder))
     yield holds(section, "LoRSU moved the image encoder", bool(kept.changed()))
-    moved = _moved(scores, last_logits(small, data, meter.compute).flatten())
+    moved = _moved(scores, last_logits(small, data, compute))
     yield holds(section, "answers moved and are finite", moved)
 
 

@@ -41,8 +41,9 @@ def checked(tmp_path, *words):
 
 def test_every_section_at_a_small_size(tmp_path):
     sections = ["training step", "evaluation", "runs", "answers", "batches", "devices"]
+    sections += ["float16", "save and load", "compiled"]
     found, printed = checked(
-        tmp_path, "--test-images", "64", "--peak-tflops", "1", "--only", *sections, "save and load"
+        tmp_path, "--test-images", "64", "--peak-tflops", "1", "--only", *sections
     )
     assert found["complete"]
     assert found["device"] == "cpu, 1 threads"
@@ -52,6 +53,9 @@ def test_every_section_at_a_small_size(tmp_path):
     assert len(required) > 20
     assert all(row["met"] for row in required)
     for section in ("training step", "evaluation"):
+        assert rows[section, "operations, `ablate plan` over counted"]["value"] == pytest.approx(1)
+        for measure in ("peak memory", "tokens a second"):
+            assert rows[f"{section}, compiled", measure]["value"] > 0
         share = rows[section, "model FLOPs utilisation"]
         assert share["value"] * 1 == pytest.approx(rows[section, "TFLOP a second"]["value"])
         assert not share["required"]
