@@ -102,12 +102,13 @@ def _exceptions_let_through() -> Iterator[bool]:
 def _terminated_like_interrupted() -> Iterator[None]:
     """Treat SIGTERM, and what Slurm's `--signal` sends, as Ctrl-C: the run leaves its row, the next call resumes.
 
-    What is ignored, as Ctrl-C below nohup, stays ignored.
+    What is ignored, as Ctrl-C below nohup, stays ignored, and a handler that Python has not set stays.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    answered = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    unheld = (signal.SIG_IGN, None)
+    answered = [number for number in SIGNALS if signal.getsignal(number) not in unheld]
     go_on()
     earlier = {number: signal.signal(number, interrupt_by) for number in answered}
     try:
