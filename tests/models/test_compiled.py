@@ -1,6 +1,7 @@
 """Blocks through torch.compile: the same numbers, and only where one compilation serves many passes."""
 
 import copy
+import os
 
 import pytest
 import torch
@@ -112,3 +113,19 @@ def test_without_a_compiler_nothing_begins(ablate_run, capsys, monkeypatch, tmp_
     assert code == 2
     assert "needs a C compiler" in capsys.readouterr().err
     assert not outputs.exists()
+
+
+@pytest.mark.filterwarnings("ignore:Failed to load the CUDA extension")
+@pytest.mark.filterwarnings("ignore:Setting boft_n_butterfly_factor to 1")
+def test_no_method_changes_which_compiler_is_called(ablate_run, capsys):
+    """Peft's BOFT sets `CXX` for good; the names of all methods are tried where one is misspelt, too."""
+    before = dict(os.environ)
+    boft = ["method=vera", "method.peft_type=BOFT", "method.rank=null"]
+    options = ["~method.options.d_initial", "+method.options.boft_block_size=4"]
+    code, _ = ablate_run(*boft, *options)
+    printed = capsys.readouterr()
+    assert code == 0, printed.out + printed.err
+    assert ablate_run("method=vera", "method.peft_type=VEAR")[0] == 2
+    assert [os.environ.get(name) for name in ("CC", "CXX")] == [
+        before.get(name) for name in ("CC", "CXX")
+    ]

@@ -17,6 +17,7 @@ from ablate.methods.peft_types import (
     has_progress_bar,
     has_rank,
     needs_content,
+    own_compilers,
     quiet,
     seed_fields,
 )
@@ -73,7 +74,8 @@ class PeftTuner(TargetedPeftMethod):
 
     def make_trainable(self, vlm: VisionLanguageModel, session: Session) -> None:
         """Put the adapter around the model's layers; not every tuner trains in float32 by itself."""
-        super().make_trainable(vlm, session)
+        with own_compilers():
+            super().make_trainable(vlm, session)
         for parameter in vlm.parameters():
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import os
 import typing
 import warnings
 from collections.abc import Iterator, Mapping
@@ -184,12 +185,26 @@ def first_line(error: Exception) -> str:
 def quiet() -> Iterator[None]:
     """Try something of peft silently and without drawing from torch's generator."""
     with (
+        own_compilers(),
         warnings.catch_warnings(),
         contextlib.redirect_stderr(io.StringIO()),
         torch.random.fork_rng(devices=[]),
     ):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def own_compilers() -> Iterator[None]:
+    """Put back what names the compilers of torch: peft's BOFT leaves `CXX=gcc`, which links no C++, behind."""
+    names = ("CC", "CXX")
+    given = {name: os.environ[name] for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+        os.environ.update(given)
 
 
 def _names() -> list[str]:
