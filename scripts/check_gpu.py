@@ -149,7 +149,6 @@ def measure_all(check: Check, arguments: argparse.Namespace) -> None:
     check.add(Row("model", "parameters", n / 1e9, "1e9", note=f"made in {seconds:.1f} s"))
     data = photographs(3 * arguments.batch_size + 5, arguments.test_images)
     plain = speed.Plain(vlm, data, meter)
-    operations: dict[str, float] = {}
     smaller = SIZES["clip-l"] if arguments.size == "7b" else size
     train, evaluate = arguments.batch_size, arguments.eval_batch_size
 
@@ -158,10 +157,10 @@ def measure_all(check: Check, arguments: argparse.Namespace) -> None:
 
     sections: dict[str, Callable[[int, float], Iterator[Row]]] = {
         "training step": lambda by, end: speed.training_step(
-            vlm, data, meter, _part(train, by), end, operations
+            vlm, data, meter, _part(train, by), end
         ),
         "evaluation": lambda by, end: speed.evaluation(
-            vlm, data, meter, plain, _part(evaluate, by), end, operations
+            vlm, data, meter, plain, _part(evaluate, by), end
         ),
         "runs": lambda by, _: pipeline.training(vlm, data, meter, _part(train, by)),
         "answers": lambda by, _: pipeline.evaluation(vlm, data, meter, _part(evaluate, by)),
@@ -171,7 +170,7 @@ def measure_all(check: Check, arguments: argparse.Namespace) -> None:
         "out of memory": lambda by, _: pipeline.little_memory(vlm, data, meter, _part(train, by)),
         "save and load": lambda _by, _end: _saved(vlm, data, meter, arguments.keep),
         "compiled": lambda by, end: _compiled(
-            vlm, data, meter, plain, (_part(train, by), _part(evaluate, by)), end, operations
+            vlm, data, meter, plain, (_part(train, by), _part(evaluate, by)), end
         ),
     }
     for name, measure in sections.items():
@@ -194,19 +193,14 @@ def _compiled(
     plain: speed.Plain,
     batch_sizes: tuple[int, int],
     deadline: float,
-    operations: dict[str, float],
 ) -> Iterator[Row]:
     """Time step and evaluation again as `model.compile=true` has them."""
     compile_blocks(vlm)
     train, evaluate = batch_sizes
     try:
         for part in (
-            speed.training_step(
-                vlm, data, meter, train, deadline, operations, "training step, compiled"
-            ),
-            speed.evaluation(
-                vlm, data, meter, plain, evaluate, deadline, operations, "evaluation, compiled"
-            ),
+            speed.training_step(vlm, data, meter, train, deadline, compiled=True),
+            speed.evaluation(vlm, data, meter, plain, evaluate, deadline, compiled=True),
         ):
             yield from part
     finally:

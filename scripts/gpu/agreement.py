@@ -18,8 +18,8 @@ from gpu.model import Size, random_vlm
 from gpu.runs import run_config, stage_of, task_of
 
 CPU = Compute(torch.device("cpu"), "fp32")
-# In float32 only the order of sums differs; float16 has 11 bits, and bfloat16's 8 are eight times as coarse.
-_SCORES = {"fp32": 1e-3, "bf16": 0.4, "fp16": 0.05}
+# In float32 only the order of sums differs. At the full width a CPU's own bfloat16 differs from float32 by 0.16.
+_SCORES = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.05}
 _COSINE = {"fp32": 0.9999, "bf16": 0.98, "fp16": 0.98}
 _ENTRIES = {"fp32": 0.99, "bf16": 0.8, "fp16": 0.8}
 _ENTRIES_SHARE = 0.1

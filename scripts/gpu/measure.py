@@ -88,6 +88,7 @@ class Meter:
         self.compute = compute
         self.peak = peak
         self.gemm = self._gemm()
+        self._operations: dict[str, float] = {}
 
     def seconds(self, call: Callable[[], object]) -> float:
         """Time a call, GPU work included."""
@@ -96,6 +97,12 @@ class Meter:
         call()
         self.wait()
         return time.perf_counter() - start
+
+    def operations(self, what: str, n: int, call: Callable[[], object]) -> float:
+        """Return the operations of one of `n` items of a call, counted once: torch then gives up what is compiled."""
+        if what not in self._operations:
+            self._operations[what] = flops_of(call) / n
+        return self._operations[what]
 
     def wait(self) -> None:
         """Wait for the GPU."""

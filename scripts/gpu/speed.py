@@ -16,7 +16,7 @@ from ablate.evaluation.tasks.classification import ClassificationTask
 from ablate.models.vlm import VisionLanguageModel
 from ablate.telemetry.cost import peak_memory_bytes, reset_peak_memory
 from ablate.training.trainer import Trainer
-from gpu.measure import Meter, Row, at_least, flops_of, within
+from gpu.measure import Meter, Row, at_least, within
 from gpu.planned import stage_price, task_price
 from gpu.runs import Kept, attached, run_config, shots_of, task_of
 
@@ -32,21 +32,10 @@ def training_step(
     meter: Meter,
     batch_size: int,
     deadline: float,
-    operations: dict[str, float],
-    section: str = "training step",
+    compiled: bool = False,
 ) -> Iterator[Row]:
-    """Time steps of LoRSU by the language model's loss: forward, backward, optimiser, data.
-
-    Args:
-        vlm: The model.
-        data: Images.
-        meter: Measures.
-        batch_size: Images in a step.
-        deadline: When to end.
-        operations: Those of an image, by what is done with it; counted where they are not there, which makes torch
-            give up what it has compiled.
-        section: What the rows are called.
-    """
+    """Time steps of LoRSU by the language model's loss: forward, backward, optimiser, data."""
+    section = "training step, compiled" if compiled else "training step"
     words = ["method=lorsu", "loss=lm", f"data.shots={shots_of(batch_size, 3)}", "train.epochs=100"]
     words += [f"train.batch_size={batch_size}", "train.drop_last=true"]
     config = run_config(*words, "train.importance_examples=5")
@@ -62,9 +51,7 @@ def training_step(
 
     steps(_WARM_UP)
     first = time.perf_counter() - began
-    if "step" not in operations:
-        operations["step"] = flops_of(lambda: steps(1)) / batch_size
-    flops = operations["step"] * batch_size
+    flops = batch_size * meter.operations("step", batch_size, lambda: steps(1))
     times = [meter.seconds(lambda: steps(1))]
     while len(times) < _MOST_STEPS and time.perf_counter() + times[-1] < deadline:
         times.append(meter.seconds(lambda: steps(1)))
@@ -83,7 +70,7 @@ def training_step(
     yield Row(section, "peak memory", n_bytes / 1e9, "GB")
     method.merge()
     kept.put_back()
-    if section == "training step":
+    if not compiled:
         found = stage_price(config, data, vlm, meter.compute)
         of_step = found.training_flops / found.n_steps
         most = max(found.peak_bytes, found.importance_bytes)
@@ -97,10 +84,10 @@ def evaluation(
     plain: "Plain",
     batch_size: int,
     deadline: float,
-    operations: dict[str, float],
-    section: str = "evaluation",
+    compiled: bool = False,
 ) -> Iterator[Row]:
-    """Time multiple choice by letters, images decoded on the way, against plain transformers; as `training_step`."""
+    """Time multiple choice by letters, images decoded on the way, against plain transformers."""
+    section = "evaluation, compiled" if compiled else "evaluation"
     n_test = len(data.test.ids)
 
     def task(n: int) -> tuple[ClassificationTask, Any]:
@@ -115,9 +102,7 @@ def evaluation(
 
     first = meter.seconds(lambda: evaluate(batch_size))
     reset_peak_memory(meter.compute.device)
-    if "evaluation" not in operations:
-        operations["evaluation"] = flops_of(lambda: evaluate(batch_size)) / batch_size
-    flops = operations["evaluation"]
+    flops = meter.operations("evaluation", batch_size, lambda: evaluate(batch_size))
     one = meter.seconds(lambda: evaluate(batch_size)) / batch_size
     # Several batches at least: the images of one are decoded while the model is at another.
     most = max(_BATCHES * batch_size, int((deadline - time.perf_counter()) / 2 / one))
@@ -132,7 +117,7 @@ def evaluation(
     yield from _utilisation(section, flops / seconds, meter, _EVALUATION_MFU)
     n_bytes = peak_memory_bytes(meter.compute.device)
     yield Row(section, "peak memory", n_bytes / 1e9, "GB")
-    if section == "evaluation":
+    if not compiled:
         found = task_price(*task(batch_size), vlm, meter.compute)
         of_item = found.flops / batch_size
         yield from _foretold(section, meter, of_item / flops, found.peak_bytes / n_bytes)

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pandas as pd
 import pytest
-import torch
 from tests.conftest import instead
+from tests.lost import interrupted_in_torch
 from tests.processes import Call
 
 SWEEP = [
@@ -94,19 +94,8 @@ def test_two_calls_at_once_share_the_work(start, tmp_path):
     assert set(table["status"]) == {"ok"}
 
 
-class Asked:
-    """Is sent SIGTERM when torch asks for its first number."""
-
-    def __len__(self):
-        return 1
-
-    def __getitem__(self, _):
-        signal.raise_signal(signal.SIGTERM)
-
-
 def another_error(call):
-    # Torch takes whatever comes up there for an object without a shape.
-    torch.tensor(Asked(), dtype=torch.uint8)
+    interrupted_in_torch(signal.SIGTERM)
     return call()
 
 

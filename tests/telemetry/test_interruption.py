@@ -5,12 +5,12 @@ import threading
 from contextlib import suppress
 
 import pytest
-import torch
+from tests.lost import interrupted_in_torch
 
 from ablate.telemetry.interruption import (
     RunInterruptedError,
     SafePoints,
-    go_on,
+    forget_interruption,
     interrupt_by,
     raise_if_interrupted,
     was_interrupted,
@@ -141,34 +141,21 @@ def test_the_state_is_saved_every_so_often(events, monkeypatch):
     assert events == [35, 70]
 
 
-class Asked:
-    """Is sent a signal when torch asks for its first number, and takes any error there for another."""
-
-    def __init__(self, number):
-        self.number = number
-
-    def __len__(self):
-        return 1
-
-    def __getitem__(self, _):
-        signal.raise_signal(self.number)
-
-
 @pytest.fixture
 def interrupting(number):
     signal.signal(number, interrupt_by)
-    go_on()
+    forget_interruption()
     yield number
-    go_on()
+    forget_interruption()
 
 
 def test_an_interruption_in_the_place_of_which_another_error_came_up_is_not_lost(interrupting):
     with pytest.raises(ValueError, match="could not determine the shape"):
-        torch.tensor(Asked(interrupting), dtype=torch.uint8)
+        interrupted_in_torch(interrupting)
     assert was_interrupted()
     with pytest.raises(KeyboardInterrupt):
         raise_if_interrupted()
-    go_on()
+    forget_interruption()
     raise_if_interrupted()
 
 

@@ -22,7 +22,12 @@ from ablate.cli.explain import explain
 from ablate.config.errors import ConfigError, one_line
 from ablate.config.folder import config_folder
 from ablate.config.user_files import guard_config_files
-from ablate.telemetry.interruption import SIGNALS, go_on, interrupt_by, was_interrupted
+from ablate.telemetry.interruption import (
+    forget_interruption,
+    handled,
+    interrupt_by,
+    was_interrupted,
+)
 
 # A MemoryError that arrives here is of the data, before any run has begun.
 _USAGE = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError, MemoryError)
@@ -102,19 +107,17 @@ def _exceptions_let_through() -> Iterator[bool]:
 def _terminated_like_interrupted() -> Iterator[None]:
     """Treat SIGTERM, and what Slurm's `--signal` sends, as Ctrl-C: the run leaves its row, the next call resumes.
 
-    What is ignored, as Ctrl-C below nohup, stays ignored, and a handler that Python has not set stays.
+    What is ignored stays ignored.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    unheld = (signal.SIG_IGN, None)
-    answered = [number for number in SIGNALS if signal.getsignal(number) not in unheld]
-    go_on()
-    earlier = {number: signal.signal(number, interrupt_by) for number in answered}
+    forget_interruption()
+    earlier = {number: signal.signal(number, interrupt_by) for number in handled()}
     try:
         yield
     finally:
-        go_on()
+        forget_interruption()
         for number, handler in earlier.items():
             signal.signal(number, handler)
 

@@ -1,6 +1,8 @@
 """The language model's blocks through torch.compile: fewer passes over memory between the matrix products."""
 
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -12,15 +14,15 @@ from ablate.config.errors import ConfigError
 from ablate.config.schema import ModelConfig
 from ablate.models.vlm import VisionLanguageModel
 
-# Compilers that torch calls on Linux; `CXX` names another one.
-_COMPILERS = ("g++", "gcc", "clang++", "clang", "cc")
+_COMPILER = "clang++" if sys.platform == "darwin" else "g++"
 
 
 def check_compiler(model: ModelConfig) -> None:
     """Check that blocks can be compiled.
 
     Raises:
-        ConfigError: If there is no C compiler, or the weights are quantised, whose operations torch cannot look into.
+        ConfigError: If there is no C++ compiler where torch looks for one, or the weights are quantised, whose
+            operations torch cannot look into.
     """
     if not model.compile:
         return
@@ -29,10 +31,11 @@ def check_compiler(model: ModelConfig) -> None:
             f"model.compile is true, but model.quantization is '{model.quantization}', whose operations torch.compile "
             f"cannot look into. Fix: model.compile=false, or model.quantization=null."
         )
-    if not any(shutil.which(name) for name in _COMPILERS):
+    compiler = os.environ.get("CXX", _COMPILER)
+    if shutil.which(compiler) is None:
         raise ConfigError(
-            "model.compile is true, which needs a C compiler, but none is on the path. Fix: install gcc and g++, or "
-            "model.compile=false."
+            f"model.compile is true, which needs a C++ compiler, but '{compiler}' is not on the path. Fix: install it, "
+            f"name another one in the environment variable CXX, or model.compile=false."
         )
 
 

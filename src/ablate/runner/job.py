@@ -24,7 +24,7 @@ from ablate.runner.prepare import PreparedRun, prepare
 from ablate.runner.record import failure, new_record
 from ablate.runner.run import measure
 from ablate.telemetry.cost import Stopwatch, peak_memory_bytes, reset_peak_memory
-from ablate.telemetry.interruption import RunInterruptedError, go_on, was_interrupted
+from ablate.telemetry.interruption import RunInterruptedError, forget_interruption, was_interrupted
 from ablate.telemetry.place import place
 from ablate.telemetry.progress import say
 from ablate.trackers.tracking import OnStep, tracked
@@ -131,7 +131,7 @@ def _recorded(prepared: PreparedRun) -> RunRecord:
                     f"{folder.run_id}: {ended.row['error']}; this could not be recorded: {unwritten}"
                 ) from raised
             if isinstance(error, KeyboardInterrupt | RunInterruptedError):
-                go_on()
+                forget_interruption()
                 raise error from raised
     return ended
 

@@ -50,9 +50,18 @@ def raise_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
-def go_on() -> None:
+def forget_interruption() -> None:
     """Forget it: the interruption has had its effect."""
     _Noted.number = None
+
+
+def handled() -> dict[signal.Signals, object]:
+    """Return the signals that end a run, with what answers them; not those that are ignored, as Ctrl-C below nohup.
+
+    None stands for a handler that Python has not set, which is left alone, too.
+    """
+    found = {number: signal.getsignal(number) for number in SIGNALS}
+    return {n: handler for n, handler in found.items() if handler not in (signal.SIG_IGN, None)}
 
 
 class SafePoints:
@@ -115,10 +124,7 @@ class _HeldSignals:
 
     def __enter__(self) -> "_HeldSignals":
         if threading.current_thread() is threading.main_thread():
-            found = {number: signal.getsignal(number) for number in SIGNALS}
-            # One that is ignored, as below nohup, stays so; None is a handler that Python has not set.
-            unheld = (signal.SIG_IGN, None)
-            self._earlier = {n: handler for n, handler in found.items() if handler not in unheld}
+            self._earlier = handled()
             if _Noted.number in self._earlier:
                 self.pending = _Noted.number
         self._hold()

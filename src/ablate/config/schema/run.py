@@ -50,7 +50,7 @@ class ModelConfig:
             for `prompt`.
         image_aspect: What becomes of an image that is not square: `crop` leaves it to the image encoder's own
             preprocessing, CLIP's cuts out the centre; `pad` first makes it square with bars of the mean colour.
-        compile: Compile the language model's blocks: faster on a GPU, after a minute of compiling.
+        compile: Whether the language model's blocks go through torch.compile, when a pass of a kind is first made.
     """
 
     name: str | None
